@@ -1,0 +1,7 @@
+//! What Rolecall decides, as pure functions: ids, standing, desired roles, role difference.
+//!
+//! Nothing here performs IO, reads a clock or draws a random number, and so nothing here can
+//! fail for want of one: time and randomness come in as arguments.
+
+pub mod clock;
+pub mod ids;
