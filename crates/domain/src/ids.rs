@@ -19,6 +19,11 @@ pub struct InvalidId {
     text: String,
 }
 
+/// A text that is not a slug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a slug: expected at most 64 of a-z, 0-9, - and _, such as \"council\"")]
+pub struct InvalidSlug(pub(crate) String);
+
 macro_rules! uuid_ids {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
@@ -237,10 +242,21 @@ mod tests {
 
     #[test]
     fn a_snowflake_is_digits_only() {
-        for bad in ["", "0", "-1", "+1", "1x", "99999999999999999999", "9223372036854775808"] {
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "1x",
+            "99999999999999999999",
+            "9223372036854775808",
+        ] {
             assert!(bad.parse::<GuildId>().is_err(), "{bad:?} was accepted");
         }
-        assert_eq!("175928847299117063".parse::<GuildId>().unwrap().get(), 175_928_847_299_117_063);
+        assert_eq!(
+            "175928847299117063".parse::<GuildId>().unwrap().get(),
+            175_928_847_299_117_063
+        );
     }
 
     #[test]

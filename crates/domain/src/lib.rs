@@ -3,5 +3,11 @@
 //! Nothing here performs IO, reads a clock or draws a random number, and so nothing here can
 //! fail for want of one: time and randomness come in as arguments.
 
+pub mod catalog;
 pub mod clock;
+pub mod grace;
 pub mod ids;
+pub mod member;
+pub mod roles;
+pub mod standing;
+pub mod subscription;

@@ -1,0 +1,436 @@
+//! The roles a person should have, with the reason for each, and the way there from what they have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalog::{Catalog, EndPolicy, PlanSlug},
+    ids::{GrantId, GuildId, RoleId, StripeSubscriptionId},
+    member::{Holding, MemberFacts, gives_access},
+    standing::Standing,
+};
+
+/// Why a person should have a role. Shown to members and staff.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reason {
+    /// A subscription that gives access.
+    Subscription {
+        /// Stripe's id.
+        id: StripeSubscriptionId,
+        /// The plan it pays for.
+        plan: PlanSlug,
+        /// Its standing, in words.
+        detail: String,
+    },
+    /// A manual grant.
+    Grant {
+        /// Our id.
+        id: GrantId,
+        /// The plan given.
+        plan: PlanSlug,
+        /// Until when, in words.
+        detail: String,
+    },
+    /// Money is owed on a subscription.
+    Debt {
+        /// Stripe's id.
+        id: StripeSubscriptionId,
+        /// The plan it pays for.
+        plan: PlanSlug,
+        /// What happens next, in words.
+        detail: String,
+    },
+    /// A membership ended, and its plan keeps people as alumni.
+    Alumni {
+        /// Stripe's id.
+        id: StripeSubscriptionId,
+        /// The plan it paid for.
+        plan: PlanSlug,
+        /// In words.
+        detail: String,
+    },
+}
+
+/// The desired roles of one person: server by server, role by role, with the reasons.
+pub type DesiredRoles = BTreeMap<GuildId, BTreeMap<RoleId, BTreeSet<Reason>>>;
+
+/// The roles that a person should have: the union of all that gives access, plus the Debtor role
+/// where money is owed and the alumni role where the last access has ended.
+///
+/// Every trigger calls this one function; there is no grant path and no revoke path.
+pub fn desired_roles(facts: &MemberFacts, catalog: &Catalog, now: DateTime<Utc>) -> DesiredRoles {
+    let mut desired = DesiredRoles::new();
+    for (plan, reason) in access(facts, catalog, now) {
+        for role in catalog.plans.get(&plan).into_iter().flat_map(|plan| &plan.roles) {
+            insert(&mut desired, role.guild, role.role, reason.clone());
+        }
+    }
+    let open: BTreeSet<GuildId> = desired.keys().copied().collect();
+    add_debts(&mut desired, facts, catalog);
+    add_alumni(&mut desired, facts, catalog, &open);
+    desired
+}
+
+fn insert(desired: &mut DesiredRoles, guild: GuildId, role: RoleId, reason: Reason) {
+    desired
+        .entry(guild)
+        .or_default()
+        .entry(role)
+        .or_default()
+        .insert(reason);
+}
+
+/// The plans whose rooms are open to the person, and why.
+fn access(
+    facts: &MemberFacts,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (PlanSlug, Reason)> {
+    let holdings = facts
+        .holdings
+        .iter()
+        .filter(|holding| gives_access(holding, catalog));
+    let paid = holdings.filter_map(|holding| {
+        let plan = holding.plan.clone()?;
+        let detail = match holding.standing {
+            Standing::Grace { until } => format!("a payment failed; access stays until {}", date(until)),
+            other => other.name().to_owned(),
+        };
+        Some((
+            plan.clone(),
+            Reason::Subscription {
+                id: holding.subscription.clone(),
+                plan,
+                detail,
+            },
+        ))
+    });
+    let granted = facts
+        .grants
+        .iter()
+        .filter(move |grant| grant.is_live(now))
+        .map(|grant| {
+            let detail = grant
+                .ends_at
+                .map_or_else(|| "for ever".to_owned(), |end| format!("until {}", date(end)));
+            (
+                grant.plan.clone(),
+                Reason::Grant {
+                    id: grant.id,
+                    plan: grant.plan.clone(),
+                    detail,
+                },
+            )
+        });
+    paid.chain(granted)
+}
+
+/// Adds the Debtor role in every server of a plan on which money is owed.
+fn add_debts(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog) {
+    for holding in facts.holdings.iter().filter(|holding| holding.standing.owes()) {
+        let Some(plan) = &holding.plan else { continue };
+        let detail = match holding.standing {
+            Standing::Grace { until } => format!("pay by {} to keep access", date(until)),
+            _ => "the grace period is over; pay to get access back".to_owned(),
+        };
+        let reason = Reason::Debt {
+            id: holding.subscription.clone(),
+            plan: plan.clone(),
+            detail,
+        };
+        for guild in guilds_of(catalog, plan) {
+            if let Some(role) = catalog
+                .guilds
+                .get(&guild)
+                .and_then(|settings| settings.debtor_role)
+            {
+                insert(desired, guild, role, reason.clone());
+            }
+        }
+    }
+}
+
+/// Adds the alumni role in every server where a membership has ended and nothing else gives access.
+fn add_alumni(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog, open: &BTreeSet<GuildId>) {
+    let ended = |holding: &&Holding| holding.standing == Standing::Ended && holding.had_access;
+    for holding in facts.holdings.iter().filter(ended) {
+        let plan = holding.plan.as_ref().and_then(|slug| catalog.plans.get(slug));
+        let Some(plan) = plan.filter(|plan| plan.end == EndPolicy::Alumni) else {
+            continue;
+        };
+        let detail = "the membership has ended".to_owned();
+        let reason = Reason::Alumni {
+            id: holding.subscription.clone(),
+            plan: plan.slug.clone(),
+            detail,
+        };
+        for guild in guilds_of(catalog, &plan.slug).difference(open) {
+            if let Some(role) = catalog
+                .guilds
+                .get(guild)
+                .and_then(|settings| settings.alumni_role)
+            {
+                insert(desired, *guild, role, reason.clone());
+            }
+        }
+    }
+}
+
+fn guilds_of(catalog: &Catalog, plan: &PlanSlug) -> BTreeSet<GuildId> {
+    let roles = catalog.plans.get(plan).into_iter().flat_map(|plan| &plan.roles);
+    roles.map(|role| role.guild).collect()
+}
+
+fn date(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// The role writes that lead from what a person has to what they should have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Difference {
+    /// Roles to give.
+    pub add: BTreeSet<RoleId>,
+    /// Roles to take.
+    pub remove: BTreeSet<RoleId>,
+}
+
+impl Difference {
+    /// Whether nothing is left to do.
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// What has to be written so that all of `wanted` and none of `unwanted` is left. A role named in
+/// both is wanted: taking by mistake costs a person more than giving.
+pub fn difference(
+    current: &BTreeSet<RoleId>,
+    wanted: &BTreeSet<RoleId>,
+    unwanted: &BTreeSet<RoleId>,
+) -> Difference {
+    Difference {
+        add: wanted.difference(current).copied().collect(),
+        remove: unwanted
+            .difference(wanted)
+            .filter(|role| current.contains(role))
+            .copied()
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        catalog::{GuildRole, GuildSettings, Plan, PlanKind},
+        member::Grant,
+    };
+
+    const GUILD: u64 = 1;
+    const COUNCIL: u64 = 10;
+    const DEBTOR: u64 = 20;
+    const ALUMNI: u64 = 30;
+
+    fn role(id: u64) -> RoleId {
+        RoleId::new(id).unwrap()
+    }
+
+    fn guild() -> GuildId {
+        GuildId::new(GUILD).unwrap()
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
+    }
+
+    /// `council` gives COUNCIL and makes alumni; `extra` gives role 11 besides.
+    fn catalog() -> Catalog {
+        let plan = |slug: &str, roles: &[u64], end| Plan {
+            slug: slug.parse().unwrap(),
+            name: slug.to_owned(),
+            kind: PlanKind::Individual,
+            prices: BTreeSet::new(),
+            grace: None,
+            paused_keeps_access: false,
+            trial_days: 0,
+            end,
+            roles: roles
+                .iter()
+                .map(|id| GuildRole {
+                    guild: guild(),
+                    role: role(*id),
+                })
+                .collect(),
+            archived: false,
+        };
+        let plans = [
+            plan("council", &[COUNCIL], EndPolicy::Alumni),
+            plan("extra", &[COUNCIL, 11], EndPolicy::Remove),
+        ];
+        let settings = GuildSettings {
+            debtor_role: Some(role(DEBTOR)),
+            alumni_role: Some(role(ALUMNI)),
+            ..GuildSettings::default()
+        };
+        Catalog {
+            version: 1,
+            plans: plans.into_iter().map(|plan| (plan.slug.clone(), plan)).collect(),
+            guilds: [(guild(), settings)].into(),
+        }
+    }
+
+    fn holding(id: &str, plan: &str, standing: Standing) -> Holding {
+        Holding {
+            subscription: id.parse().unwrap(),
+            plan: Some(plan.parse().unwrap()),
+            standing,
+            had_access: standing != Standing::Pending,
+        }
+    }
+
+    fn roles(facts: &MemberFacts) -> Vec<u64> {
+        let desired = desired_roles(facts, &catalog(), at(0));
+        desired
+            .get(&guild())
+            .into_iter()
+            .flatten()
+            .map(|(role, _)| role.get())
+            .collect()
+    }
+
+    fn holdings(holdings: Vec<Holding>) -> MemberFacts {
+        MemberFacts {
+            holdings,
+            grants: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_standing_gives_its_roles() {
+        let table: [(Standing, &[u64]); 7] = [
+            (Standing::Pending, &[]),
+            (Standing::Trial, &[COUNCIL]),
+            (Standing::Active, &[COUNCIL]),
+            (Standing::Grace { until: at(9) }, &[COUNCIL, DEBTOR]),
+            (Standing::Debtor, &[DEBTOR]),
+            (Standing::Paused, &[]),
+            (Standing::Ended, &[ALUMNI]),
+        ];
+        for (standing, expected) in table {
+            assert_eq!(
+                roles(&holdings(vec![holding("sub_1", "council", standing)])),
+                expected,
+                "{standing}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_never_had_access_does_not_become_an_alumnus() {
+        let mut never = holding("sub_1", "council", Standing::Ended);
+        never.had_access = false;
+        assert!(roles(&holdings(vec![never])).is_empty());
+    }
+
+    #[test]
+    fn ending_one_subscription_takes_only_what_nothing_else_gives() {
+        let ended = holding("sub_1", "extra", Standing::Ended);
+        let live = holding("sub_2", "council", Standing::Active);
+        assert_eq!(roles(&holdings(vec![ended, live])), [COUNCIL]);
+    }
+
+    #[test]
+    fn a_grant_gives_its_plan_until_it_ends() {
+        let grant = Grant {
+            id: GrantId::from_uuid(uuid::Uuid::nil()),
+            plan: "extra".parse().unwrap(),
+            starts_at: at(-5),
+            ends_at: Some(at(5)),
+        };
+        let facts = MemberFacts {
+            holdings: Vec::new(),
+            grants: vec![grant],
+        };
+        assert_eq!(roles(&facts), [COUNCIL, 11]);
+        assert!(desired_roles(&facts, &catalog(), at(5)).is_empty());
+        assert_eq!(facts.next_change_at(at(0)), Some(at(5)));
+    }
+
+    #[test]
+    fn a_role_named_both_ways_is_kept() {
+        let both = BTreeSet::from([role(1)]);
+        assert_eq!(difference(&both, &both, &both), Difference::default());
+    }
+
+    fn any_roles() -> impl Strategy<Value = BTreeSet<RoleId>> {
+        prop::collection::btree_set((1_u64..12).prop_map(role), 0..8)
+    }
+
+    fn any_facts() -> impl Strategy<Value = MemberFacts> {
+        let standings = prop::sample::select(vec![
+            Standing::Pending,
+            Standing::Trial,
+            Standing::Active,
+            Standing::Grace { until: at(50) },
+            Standing::Debtor,
+            Standing::Paused,
+            Standing::Ended,
+        ]);
+        let plans = prop::sample::select(vec!["council", "extra", "gone"]);
+        prop::collection::vec((standings, plans), 0..5).prop_map(|list| {
+            let numbered = list.into_iter().enumerate();
+            holdings(
+                numbered
+                    .map(|(i, (standing, plan))| holding(&format!("sub_{i}"), plan, standing))
+                    .collect(),
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn applying_the_difference_leaves_all_that_is_wanted_and_nothing_unwanted(
+            current in any_roles(), wanted in any_roles(), unwanted in any_roles(),
+        ) {
+            let step = difference(&current, &wanted, &unwanted);
+            let after: BTreeSet<_> = current.difference(&step.remove).chain(&step.add).copied().collect();
+            prop_assert!(wanted.is_subset(&after));
+            prop_assert!(after.is_disjoint(&unwanted.difference(&wanted).copied().collect()));
+            prop_assert!(difference(&after, &wanted, &unwanted).is_empty());
+            let untouched: BTreeSet<_> = current.difference(&unwanted).copied().collect();
+            prop_assert!(untouched.is_subset(&after), "a role that is not ours was taken");
+        }
+
+        #[test]
+        fn the_order_of_facts_does_not_matter(facts in any_facts()) {
+            let mut turned = facts.clone();
+            turned.holdings.reverse();
+            prop_assert_eq!(desired_roles(&facts, &catalog(), at(0)), desired_roles(&turned, &catalog(), at(0)));
+        }
+
+        #[test]
+        fn nobody_gets_a_room_without_a_standing_that_gives_access(facts in any_facts()) {
+            let desired = desired_roles(&facts, &catalog(), at(0));
+            let given = desired.get(&guild()).is_some_and(|roles| roles.contains_key(&role(COUNCIL)));
+            let open = facts.holdings.iter().any(|holding| {
+                gives_access(holding, &catalog()) && holding.plan.as_ref().is_some_and(|plan| plan.as_str() != "gone")
+            });
+            prop_assert_eq!(given, open);
+        }
+
+        #[test]
+        fn every_desired_role_is_mapped_and_has_a_reason(facts in any_facts()) {
+            for (guild, roles) in desired_roles(&facts, &catalog(), at(0)) {
+                for (role, reasons) in roles {
+                    prop_assert!(catalog().mapped_roles(guild).contains(&role));
+                    prop_assert!(!reasons.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What a subscription is worth right now: one pure function of its facts, its policy and the time.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::subscription::{Subscription, SubscriptionStatus};
+
+/// What a subscription, a seat or a grant is worth at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Standing {
+    /// Nothing has been paid yet.
+    Pending,
+    /// In a trial: access.
+    Trial,
+    /// Paid for: access.
+    Active,
+    /// A payment failed: access and the Debtor role, until `until`.
+    Grace {
+        /// When access ends if nobody pays.
+        until: DateTime<Utc>,
+    },
+    /// Grace is over: the Debtor role alone, until paid or ended.
+    Debtor,
+    /// Paused by choice: no access unless the plan says otherwise.
+    Paused,
+    /// Over.
+    Ended,
+}
+
+impl Standing {
+    /// The word for it in SQL, JSON, logs and on pages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Trial => "trial",
+            Self::Active => "active",
+            Self::Grace { .. } => "grace",
+            Self::Debtor => "debtor",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// When access ends if nobody pays; `None` outside grace.
+    pub const fn grace_until(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Grace { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Puts a standing together from its stored parts; `None` if they make no sense.
+    pub fn from_parts(name: &str, grace_until: Option<DateTime<Utc>>) -> Option<Self> {
+        match (name, grace_until) {
+            ("grace", Some(until)) => Some(Self::Grace { until }),
+            ("grace", None) => None,
+            (other, _) => other.parse().ok(),
+        }
+    }
+
+    /// Whether money is owed.
+    pub const fn owes(self) -> bool {
+        matches!(self, Self::Grace { .. } | Self::Debtor)
+    }
+
+    /// The best first: how a person with several standings is summed up in one word.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Active => 0,
+            Self::Trial => 1,
+            Self::Grace { .. } => 2,
+            Self::Paused => 3,
+            Self::Debtor => 4,
+            Self::Pending => 5,
+            Self::Ended => 6,
+        }
+    }
+
+    /// The best of several standings; of two graces the one that lasts longer.
+    pub fn best(standings: impl IntoIterator<Item = Self>) -> Option<Self> {
+        standings
+            .into_iter()
+            .min_by_key(|standing| (standing.rank(), standing.grace_until().map(std::cmp::Reverse)))
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that names no standing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a standing")]
+pub struct UnknownStanding(String);
+
+impl FromStr for Standing {
+    type Err = UnknownStanding;
+
+    /// Reads a name; grace has a date and needs [`Standing::from_parts`].
+    fn from_str(text: &str) -> Result<Self, UnknownStanding> {
+        Ok(match text {
+            "pending" => Self::Pending,
+            "trial" => Self::Trial,
+            "active" => Self::Active,
+            "debtor" => Self::Debtor,
+            "paused" => Self::Paused,
+            "ended" => Self::Ended,
+            _ => return Err(UnknownStanding(text.to_owned())),
+        })
+    }
+}
+
+/// How a plan treats a failed payment and a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandingPolicy {
+    /// How long access lasts after the first failed attempt.
+    pub grace: TimeDelta,
+    /// Whether a voluntary pause keeps access.
+    pub paused_keeps_access: bool,
+}
+
+/// The standing of one subscription at `now`.
+///
+/// Total over every status: an unknown one keeps the last standing, so that a word that Stripe adds
+/// takes nothing from anybody. Grace runs on our clock from the first failed attempt and never waits
+/// for Stripe's `unpaid`, which many accounts never reach.
+pub fn standing(subscription: &Subscription, policy: StandingPolicy, now: DateTime<Utc>) -> Standing {
+    match &subscription.status {
+        SubscriptionStatus::Incomplete => Standing::Pending,
+        SubscriptionStatus::IncompleteExpired | SubscriptionStatus::Canceled => Standing::Ended,
+        SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid => owing(subscription, policy, now),
+        // Stripe pauses by itself when a payment fails: then money is owed. Otherwise it is a choice.
+        SubscriptionStatus::Paused if subscription.owed_since.is_some() => owing(subscription, policy, now),
+        SubscriptionStatus::Paused => Standing::Paused,
+        SubscriptionStatus::Trialing | SubscriptionStatus::Active if subscription.collection_paused => {
+            Standing::Paused
+        }
+        SubscriptionStatus::Trialing => Standing::Trial,
+        SubscriptionStatus::Active => Standing::Active,
+        SubscriptionStatus::Unknown(_) => subscription.last_standing.unwrap_or(Standing::Pending),
+    }
+}
+
+fn owing(subscription: &Subscription, policy: StandingPolicy, now: DateTime<Utc>) -> Standing {
+    let since = subscription.owed_since.unwrap_or(now).min(now);
+    let until = since
+        .checked_add_signed(policy.grace)
+        .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if now < until {
+        Standing::Grace { until }
+    } else {
+        Standing::Debtor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
+    }
+
+    fn policy() -> StandingPolicy {
+        StandingPolicy {
+            grace: TimeDelta::days(7),
+            paused_keeps_access: false,
+        }
+    }
+
+    fn subscription(status: &str) -> Subscription {
+        Subscription {
+            id: "sub_1".parse().unwrap(),
+            plan: None,
+            status: status.parse().unwrap(),
+            collection_paused: false,
+            owed_since: None,
+            last_standing: None,
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_standing() {
+        let day = 86_400;
+        let grace = Standing::Grace { until: at(7 * day) };
+        // status, collection paused, owed for how many seconds, expected
+        let table: [(&str, bool, Option<i64>, Standing); 17] = [
+            ("incomplete", false, None, Standing::Pending),
+            ("incomplete_expired", false, None, Standing::Ended),
+            ("trialing", false, None, Standing::Trial),
+            ("trialing", true, None, Standing::Paused),
+            ("active", false, None, Standing::Active),
+            ("active", true, None, Standing::Paused),
+            ("past_due", false, Some(0), grace),
+            ("past_due", true, Some(0), grace),
+            ("past_due", false, Some(7 * day), Standing::Debtor),
+            ("unpaid", false, Some(0), grace),
+            ("unpaid", false, Some(8 * day), Standing::Debtor),
+            ("paused", false, None, Standing::Paused),
+            ("paused", false, Some(0), grace),
+            ("paused", false, Some(9 * day), Standing::Debtor),
+            ("canceled", false, None, Standing::Ended),
+            ("canceled", true, Some(0), Standing::Ended),
+            ("hibernating", false, None, Standing::Pending),
+        ];
+        for (status, collection_paused, owed_for, expected) in table {
+            let mut facts = subscription(status);
+            facts.collection_paused = collection_paused;
+            facts.owed_since = owed_for.map(|_| at(0));
+            let now = at(owed_for.unwrap_or(0));
+            assert_eq!(
+                standing(&facts, policy(), now),
+                expected,
+                "{status}, owed for {owed_for:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_keeps_the_last_standing() {
+        let mut facts = subscription("hibernating");
+        facts.last_standing = Some(Standing::Active);
+        assert_eq!(standing(&facts, policy(), at(0)), Standing::Active);
+    }
+
+    #[test]
+    fn the_best_standing_sums_a_person_up() {
+        let short = Standing::Grace { until: at(1) };
+        let long = Standing::Grace { until: at(2) };
+        assert_eq!(Standing::best([Standing::Ended, short, long]), Some(long));
+        assert_eq!(
+            Standing::best([Standing::Debtor, Standing::Active]),
+            Some(Standing::Active)
+        );
+        assert_eq!(Standing::best([]), None);
+    }
+
+    fn any_subscription() -> impl Strategy<Value = Subscription> {
+        let statuses = prop::sample::select(vec![
+            "incomplete",
+            "incomplete_expired",
+            "trialing",
+            "active",
+            "past_due",
+            "unpaid",
+            "canceled",
+            "paused",
+            "something_new",
+        ]);
+        (
+            statuses,
+            any::<bool>(),
+            prop::option::of(-2_000_000_i64..2_000_000),
+        )
+            .prop_map(|(status, collection_paused, owed)| {
+                let mut facts = subscription(status);
+                facts.collection_paused = collection_paused;
+                facts.owed_since = owed.map(at);
+                facts
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn time_alone_only_ever_turns_grace_into_debtor(
+            facts in any_subscription(), first in 0_i64..3_000_000, later in 0_i64..3_000_000,
+        ) {
+            prop_assume!(facts.owed_since.is_none_or(|since| since <= at(first)));
+            prop_assume!(facts.owed_since.is_some() || !matches!(facts.status.as_str(), "past_due" | "unpaid"));
+            let before = standing(&facts, policy(), at(first));
+            let after = standing(&facts, policy(), at(first + later));
+            let aged = matches!((before, after), (Standing::Grace { .. }, Standing::Debtor));
+            prop_assert!(before == after || aged, "{before:?} became {after:?}");
+        }
+
+        #[test]
+        fn grace_never_ends_later_than_the_policy_allows(facts in any_subscription(), now in 0_i64..3_000_000) {
+            if let Standing::Grace { until } = standing(&facts, policy(), at(now)) {
+                prop_assert!(until > at(now) && until <= at(now) + policy().grace);
+            }
+        }
+
+        #[test]
+        fn a_name_and_a_date_make_the_same_standing_again(facts in any_subscription(), now in 0_i64..3_000_000) {
+            let standing = standing(&facts, policy(), at(now));
+            prop_assert_eq!(Standing::from_parts(standing.name(), standing.grace_until()), Some(standing));
+        }
+    }
+}
