@@ -1,0 +1,7 @@
+//! One file a command.
+
+pub(crate) mod demo;
+pub(crate) mod lint;
+pub(crate) mod prepare;
+pub(crate) mod test;
+pub(crate) mod tidy;

@@ -1,0 +1,101 @@
+//! Postgres and Redis for `demo`, `test` and `prepare`: private servers on free ports, thrown away at the
+//! end however it comes, or the ones that `DATABASE_URL` and `REDIS_URL` name.
+
+mod account;
+mod apt;
+pub(crate) mod guard;
+mod ports;
+mod postgres;
+mod redis;
+mod scratch;
+mod tools;
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::infra::guard::Guard;
+use crate::process::variable;
+use crate::workspace::Workspace;
+
+pub(crate) use crate::infra::tools::Tool;
+
+/// A Postgres and a Redis to work with.
+#[derive(Debug)]
+pub(crate) struct Infra {
+    database_url: String,
+    direct_url: String,
+    redis_url: String,
+    /// Holds our own servers; none where the developer's are used.
+    guard: Option<Guard>,
+}
+
+impl Infra {
+    /// Takes the servers that the environment names, or else starts private ones.
+    pub(crate) fn start(workspace: &Workspace) -> Result<Self> {
+        match (variable("DATABASE_URL"), variable("REDIS_URL")) {
+            (Some(database_url), Some(redis_url)) => {
+                println!("Using the Postgres and the Redis of DATABASE_URL and REDIS_URL.");
+                let direct_url = variable("DIRECT_URL").unwrap_or_else(|| database_url.clone());
+                Ok(Self {
+                    database_url,
+                    direct_url,
+                    redis_url,
+                    guard: None,
+                })
+            }
+            (None, None) => Self::start_own(workspace),
+            _ => bail!("set both DATABASE_URL and REDIS_URL to use your own servers, or neither"),
+        }
+    }
+
+    /// Starts private servers, whatever the environment names.
+    pub(crate) fn start_own(workspace: &Workspace) -> Result<Self> {
+        apt::ensure(&[Tool::Postgres, Tool::Redis])?;
+        let (guard, urls) = Guard::start(&workspace.target)?;
+        Ok(Self {
+            direct_url: urls.database.clone(),
+            database_url: urls.database,
+            redis_url: urls.redis,
+            guard: Some(guard),
+        })
+    }
+
+    /// Whether the servers are ours, and so empty and gone at the end.
+    pub(crate) fn is_own(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    /// The URL of the database.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Tells a command where the servers are.
+    pub(crate) fn pass_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("DATABASE_URL", &self.database_url)
+            .env("DIRECT_URL", &self.direct_url)
+            .env("REDIS_URL", &self.redis_url)
+            .env("PATH", tools::search_path())
+    }
+
+    /// `psql` on the given database URL, stopping at the first error.
+    pub(crate) fn psql(database_url: &str) -> Command {
+        let mut command = Command::new(Tool::Postgres.folder().join("psql"));
+        command.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--dbname",
+            database_url,
+        ]);
+        command
+    }
+}
+
+/// Installs what is missing of `tools`, or says what to do.
+pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
+    apt::ensure(tools)
+}
