@@ -1,1 +1,32 @@
-//! db.
+//! The only SQL of the project: one module per aggregate, one function per statement.
+//!
+//! Functions take a connection that stands inside a transaction opened by [`Database::begin`]; the
+//! caller owns the transaction, and nothing leaves the process before it is committed.
+
+pub mod audit;
+pub mod breakers;
+pub mod catalog;
+pub mod checkout_sessions;
+pub mod convert;
+pub mod cron_runs;
+pub mod customers;
+pub mod database;
+pub mod discord_accounts;
+pub mod error;
+pub mod grants;
+pub mod guild_snapshots;
+pub mod inbox;
+pub mod invoice_failures;
+pub mod member_guilds;
+pub mod member_roles;
+pub mod members;
+pub mod notifications;
+pub mod prices;
+pub mod sessions;
+pub mod staff;
+pub mod subscriptions;
+pub mod why;
+
+pub use database::{Database, DatabaseOptions, PoolerMode, Transaction};
+pub use error::DbError;
+pub use sqlx::PgConnection as Connection;

@@ -11,3 +11,4 @@ pub mod member;
 pub mod roles;
 pub mod standing;
 pub mod subscription;
+pub mod trigger;

@@ -1,0 +1,44 @@
+//! Stripe customers and whose they are: `stripe_customers`.
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::ids::{MemberId, StripeCustomerId};
+
+use crate::{Connection, DbError, convert::parse};
+
+/// Keeps a customer; a person who is named is linked, and a link is never taken away by a sync that
+/// does not know one. Returns whose customer it is now.
+pub async fn upsert_customer(
+    conn: &mut Connection,
+    id: &StripeCustomerId,
+    member_id: Option<MemberId>,
+    now: DateTime<Utc>,
+) -> Result<Option<MemberId>, DbError> {
+    let linked = sqlx::query_scalar!(
+        r#"INSERT INTO stripe_customers (id, member_id, linked_at)
+           VALUES ($1, $2, CASE WHEN $2::uuid IS NULL THEN NULL ELSE $3::timestamptz END)
+           ON CONFLICT (id) DO UPDATE
+           SET member_id = coalesce(stripe_customers.member_id, excluded.member_id),
+               linked_at = coalesce(stripe_customers.linked_at, excluded.linked_at)
+           RETURNING member_id"#,
+        id.as_str(),
+        member_id.map(MemberId::as_uuid),
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(linked.map(MemberId::from_uuid))
+}
+
+/// The customer of a person: the one linked first.
+pub async fn find_customer_of(
+    conn: &mut Connection,
+    member_id: MemberId,
+) -> Result<Option<StripeCustomerId>, DbError> {
+    let row = sqlx::query_scalar!(
+        "SELECT id FROM stripe_customers WHERE member_id = $1 ORDER BY linked_at, id LIMIT 1",
+        member_id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|id| parse("stripe_customers", "id", &id)).transpose()
+}

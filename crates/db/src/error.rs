@@ -1,0 +1,63 @@
+//! What can go wrong between us and Postgres.
+
+/// A failed statement, or a row that breaks its own rules.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// Postgres answered with an error, or did not answer.
+    #[error("the database could not carry the statement out")]
+    Sql(#[from] sqlx::Error),
+    /// The migrations could not be applied.
+    #[error("the migrations could not be applied")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The connection string cannot be read. The string itself is a secret and is not shown.
+    #[error("the database URL cannot be read (expected postgres://user:password@host:5432/name)")]
+    Url,
+    /// A stored value that the code cannot have written.
+    #[error("{table}.{column} holds a value that cannot be read: {detail}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with the value.
+        detail: String,
+    },
+    /// A write that must hit one row hit another number of rows.
+    #[error("expected to write one row of {table}, wrote {rows}")]
+    RowCount {
+        /// The table.
+        table: &'static str,
+        /// The rows that were written.
+        rows: u64,
+    },
+}
+
+impl DbError {
+    /// The name of the constraint that a write broke, if it broke one.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Sql(sqlx::Error::Database(error)) => error.constraint(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything but the server.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Sql(sqlx::Error::Database(error)) => {
+                // Class 53: out of resources; 57: shut down, starting up; 08: connection.
+                error.code().is_some_and(|code| ["53", "57", "08"].iter().any(|class| code.starts_with(class)))
+            }
+            Self::Sql(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Errs unless exactly one row was written.
+pub(crate) fn one_row(table: &'static str, done: &sqlx::postgres::PgQueryResult) -> Result<(), DbError> {
+    match done.rows_affected() {
+        1 => Ok(()),
+        rows => Err(DbError::RowCount { table, rows }),
+    }
+}

@@ -1,0 +1,43 @@
+//! A server as the bot last saw it: `guild_snapshots`.
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::ids::GuildId;
+use rolecall_queue::jobs::discord_events::GuildObserved;
+
+use crate::{
+    Connection, DbError,
+    convert::{Snowflake, from_json, to_json},
+};
+
+/// Keeps what the bot saw, unless something newer is there. Says whether it was kept.
+pub async fn upsert_guild_snapshot(
+    conn: &mut Connection,
+    guild: &GuildObserved,
+    observed_at: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "INSERT INTO guild_snapshots (guild_id, observed_at, snapshot) VALUES ($1, $2, $3)
+         ON CONFLICT (guild_id) DO UPDATE SET observed_at = excluded.observed_at, snapshot = excluded.snapshot
+         WHERE guild_snapshots.observed_at <= excluded.observed_at",
+        guild.guild_id.to_sql(),
+        observed_at,
+        to_json(guild)?,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The server as last seen, and when.
+pub async fn find_guild_snapshot(
+    conn: &mut Connection,
+    guild_id: GuildId,
+) -> Result<Option<(GuildObserved, DateTime<Utc>)>, DbError> {
+    let row = sqlx::query!(
+        "SELECT observed_at, snapshot FROM guild_snapshots WHERE guild_id = $1",
+        guild_id.to_sql()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((from_json("guild_snapshots", "snapshot", row.snapshot)?, row.observed_at))).transpose()
+}

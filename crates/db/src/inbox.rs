@@ -1,0 +1,208 @@
+//! Stripe's events as they came in: `inbox`. An event is done in the transaction of its effects.
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::ids::StripeEventId;
+use serde_json::value::RawValue;
+use sqlx::types::Json;
+
+use crate::{
+    Connection, DbError,
+    convert::parse,
+    error::one_row,
+};
+
+/// How far an event has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboxState {
+    /// Its effects are not there yet.
+    Pending,
+    /// Its effects are there.
+    Done,
+    /// It concerns nothing that we keep.
+    Ignored,
+    /// It kept failing; staff may replay it.
+    Dead,
+}
+
+impl InboxState {
+    /// The word for it in SQL and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Ignored => "ignored",
+            Self::Dead => "dead",
+        }
+    }
+
+    fn from_sql(text: &str) -> Result<Self, DbError> {
+        Ok(match text {
+            "pending" => Self::Pending,
+            "done" => Self::Done,
+            "ignored" => Self::Ignored,
+            "dead" => Self::Dead,
+            other => {
+                let detail = other.to_owned();
+                return Err(DbError::Corrupt { table: "inbox", column: "state", detail });
+            }
+        })
+    }
+}
+
+/// An event that was taken in.
+#[derive(Debug, Clone)]
+pub struct NewInboxEvent<'a> {
+    /// Stripe's id.
+    pub id: &'a StripeEventId,
+    /// Stripe's type.
+    pub kind: &'a str,
+    /// The mode.
+    pub livemode: bool,
+    /// Stripe's time of it, to the second.
+    pub occurred_at: DateTime<Utc>,
+    /// The body.
+    pub payload: &'a RawValue,
+    /// When the sweeper looks at it again if nobody finishes it.
+    pub next_attempt_at: DateTime<Utc>,
+}
+
+/// What the inbox knows of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// When it was first seen, by the database's clock.
+    pub seen_at: DateTime<Utc>,
+    /// How far it has come.
+    pub state: InboxState,
+}
+
+/// An event as it is kept.
+#[derive(Debug, Clone)]
+pub struct InboxEvent {
+    /// Stripe's id.
+    pub id: StripeEventId,
+    /// Stripe's type.
+    pub kind: String,
+    /// The mode.
+    pub livemode: bool,
+    /// Stripe's time of it.
+    pub occurred_at: DateTime<Utc>,
+    /// The body.
+    pub payload: Box<RawValue>,
+}
+
+/// Takes an event in, once. `None` if it is there already: then [`find_seen`] tells how far it is.
+pub async fn insert_event(conn: &mut Connection, event: &NewInboxEvent<'_>) -> Result<Option<DateTime<Utc>>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "INSERT INTO inbox (event_id, type, livemode, occurred_at, state, next_attempt_at, payload)
+         VALUES ($1, $2, $3, $4, 'pending', $5, $6)
+         ON CONFLICT (event_id) DO NOTHING
+         RETURNING seen_at",
+        event.id.as_str(),
+        event.kind,
+        event.livemode,
+        event.occurred_at,
+        event.next_attempt_at,
+        Json(event.payload) as _,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// How far an event is.
+pub async fn find_seen(conn: &mut Connection, id: &StripeEventId) -> Result<Option<Seen>, DbError> {
+    let row = sqlx::query!("SELECT seen_at, state FROM inbox WHERE event_id = $1", id.as_str())
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| Ok(Seen { seen_at: row.seen_at, state: InboxState::from_sql(&row.state)? })).transpose()
+}
+
+/// The event with its body.
+pub async fn find_event(conn: &mut Connection, id: &StripeEventId) -> Result<Option<InboxEvent>, DbError> {
+    let row = sqlx::query!(
+        r#"SELECT event_id, type AS kind, livemode, occurred_at, payload AS "payload: Json<Box<RawValue>>"
+           FROM inbox WHERE event_id = $1"#,
+        id.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(InboxEvent {
+            id: parse("inbox", "event_id", &row.event_id)?,
+            kind: row.kind,
+            livemode: row.livemode,
+            occurred_at: row.occurred_at,
+            payload: row.payload.0,
+        })
+    })
+    .transpose()
+}
+
+/// Notes the end of an event: done, or nothing to do with us.
+pub async fn set_event_finished(
+    conn: &mut Connection,
+    id: &StripeEventId,
+    state: InboxState,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE inbox SET state = $2, done_at = $3, next_attempt_at = NULL, last_error = NULL WHERE event_id = $1",
+        id.as_str(),
+        state.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row("inbox", &done)
+}
+
+/// Notes a failed attempt; `dead` when it was the last one.
+pub async fn set_event_failed(
+    conn: &mut Connection,
+    id: &StripeEventId,
+    error: &str,
+    dead: bool,
+    next_attempt_at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE inbox
+         SET attempts = attempts + 1, last_error = $2,
+             state = CASE WHEN $3 THEN 'dead' ELSE state END,
+             next_attempt_at = CASE WHEN $3 THEN NULL ELSE $4::timestamptz END
+         WHERE event_id = $1 AND state = 'pending'",
+        id.as_str(),
+        error,
+        dead,
+        next_attempt_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Events whose hint was lost: pending and past their next attempt. Their next attempt is moved to
+/// `retry_at`, so that two sweepers do not send the same hints.
+pub async fn claim_overdue_events(
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    retry_at: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<StripeEventId>, DbError> {
+    let rows = sqlx::query_scalar!(
+        "UPDATE inbox SET next_attempt_at = $2
+         WHERE event_id IN (
+           SELECT event_id FROM inbox WHERE state = 'pending' AND next_attempt_at <= $1
+           ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+         RETURNING event_id",
+        now,
+        retry_at,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|id| parse("inbox", "event_id", id)).collect()
+}
+
+/// The database's clock: what `seen_at` and the start of reads are measured with.
+pub async fn database_time(conn: &mut Connection) -> Result<DateTime<Utc>, DbError> {
+    Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await?)
+}

@@ -1,0 +1,190 @@
+//! Role by role: what a person should have, what was seen, and who gave it: `member_roles`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rolecall_domain::{
+    ids::{DiscordUserId, GuildId, RoleId},
+    roles::Reason,
+};
+
+use crate::{
+    Connection, DbError,
+    convert::{Snowflake, from_json, to_json},
+    error::one_row,
+};
+
+/// Who gave a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provenance {
+    /// We did, and only therefore may take it.
+    Ours,
+    /// Staff or another bot did, before we ever asked for it.
+    Foreign,
+}
+
+impl Provenance {
+    /// The word for it in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+/// One role of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRole {
+    /// The role.
+    pub role_id: RoleId,
+    /// Whether they should have it.
+    pub desired: bool,
+    /// Why.
+    pub reasons: BTreeSet<Reason>,
+    /// Whether they were last seen with it.
+    pub observed: Option<bool>,
+    /// Who gave it.
+    pub provenance: Option<Provenance>,
+    /// The revision of the first command that asked for it.
+    pub first_revision: Option<i64>,
+}
+
+impl MemberRole {
+    /// Whether what was seen is what should be. A role that is not desired is only wrong if it is
+    /// ours.
+    pub fn is_in_sync(&self) -> bool {
+        if self.desired { self.observed == Some(true) } else { !self.must_go() }
+    }
+
+    /// Whether a command has to take it away: it is ours, not desired, and not known to be gone.
+    pub fn must_go(&self) -> bool {
+        !self.desired && self.provenance == Some(Provenance::Ours) && self.observed != Some(false)
+    }
+}
+
+/// The roles of a person in a server.
+pub async fn list_member_roles(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+) -> Result<Vec<MemberRole>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT role_id, desired, reasons, observed, provenance, first_revision FROM member_roles
+         WHERE guild_id = $1 AND user_id = $2 ORDER BY role_id",
+        guild_id.to_sql(),
+        user_id.to_sql()
+    )
+    .fetch_all(conn)
+    .await?;
+    let table = "member_roles";
+    rows.into_iter()
+        .map(|row| {
+            Ok(MemberRole {
+                role_id: RoleId::from_sql(table, "role_id", row.role_id)?,
+                desired: row.desired,
+                reasons: from_json(table, "reasons", row.reasons)?,
+                observed: row.observed,
+                provenance: match row.provenance.as_deref() {
+                    None => None,
+                    Some("ours") => Some(Provenance::Ours),
+                    Some("foreign") => Some(Provenance::Foreign),
+                    Some(other) => {
+                        let detail = other.to_owned();
+                        return Err(DbError::Corrupt { table, column: "provenance", detail });
+                    }
+                },
+                first_revision: row.first_revision,
+            })
+        })
+        .collect()
+}
+
+/// Replaces what a person should have in a server: roles that are not named are not desired.
+pub async fn set_desired(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    desired: &BTreeMap<RoleId, BTreeSet<Reason>>,
+) -> Result<(), DbError> {
+    let ids: Vec<i64> = desired.keys().map(|role| role.to_sql()).collect();
+    let reasons = desired.values().map(to_json).collect::<Result<Vec<_>, _>>()?;
+    sqlx::query!(
+        "UPDATE member_roles SET desired = false, reasons = '[]'
+         WHERE guild_id = $1 AND user_id = $2 AND role_id <> ALL($3) AND desired",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+        &ids,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO member_roles (guild_id, user_id, role_id, desired, reasons)
+         SELECT $1, $2, role_id, true, reasons FROM unnest($3::bigint[], $4::jsonb[]) AS u (role_id, reasons)
+         ON CONFLICT (guild_id, user_id, role_id) DO UPDATE SET desired = true, reasons = excluded.reasons",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+        &ids,
+        &reasons,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes the first command that asks for the roles which are desired and were never asked for.
+pub async fn set_first_revision(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    revision: i64,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE member_roles SET first_revision = $3
+         WHERE guild_id = $1 AND user_id = $2 AND desired AND first_revision IS NULL",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+        revision,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Keeps what was seen of one role.
+pub async fn set_role_observed(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    role: &MemberRole,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE member_roles SET observed = $4, provenance = $5, first_revision = $6
+         WHERE guild_id = $1 AND user_id = $2 AND role_id = $3",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+        role.role_id.to_sql(),
+        role.observed,
+        role.provenance.map(Provenance::as_str),
+        role.first_revision,
+    )
+    .execute(conn)
+    .await?;
+    one_row("member_roles", &done)
+}
+
+/// Forgets roles that are neither desired nor there.
+pub async fn delete_settled(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "DELETE FROM member_roles WHERE guild_id = $1 AND user_id = $2 AND NOT desired
+           AND (observed = false OR provenance IS DISTINCT FROM 'ours' AND first_revision IS NULL)",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! People: `members`.
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::{ids::MemberId, trigger::Trigger};
+
+use crate::{Connection, DbError, convert::parse, error::one_row};
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Our id.
+    pub id: MemberId,
+    /// How they are called on pages.
+    pub display_name: String,
+    /// A verified address, lower-cased.
+    pub email: Option<String>,
+    /// When they first came.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Adds a person.
+pub async fn insert_member(conn: &mut Connection, member: &Member) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "INSERT INTO members (id, display_name, email, created_at) VALUES ($1, $2, $3, $4)",
+        member.id.as_uuid(),
+        member.display_name,
+        member.email,
+        member.created_at,
+    )
+    .execute(conn)
+    .await?;
+    one_row("members", &done)
+}
+
+/// The person with this id.
+pub async fn find_member(conn: &mut Connection, id: MemberId) -> Result<Option<Member>, DbError> {
+    let row = sqlx::query!(
+        "SELECT id, display_name, email, created_at FROM members WHERE id = $1",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Member {
+        id: MemberId::from_uuid(row.id),
+        display_name: row.display_name,
+        email: row.email,
+        created_at: row.created_at,
+    }))
+}
+
+/// Everybody with this verified address; several people may share one.
+pub async fn list_members_with_email(conn: &mut Connection, email: &str) -> Result<Vec<MemberId>, DbError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT id FROM members WHERE email = lower($1) ORDER BY created_at",
+        email
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MemberId::from_uuid).collect())
+}
+
+/// Takes over what the sign-in provider says of a person. A missing address keeps the known one.
+pub async fn set_profile(
+    conn: &mut Connection,
+    id: MemberId,
+    display_name: &str,
+    email: Option<&str>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE members SET display_name = $2, email = coalesce(lower($3), email) WHERE id = $1",
+        id.as_uuid(),
+        display_name,
+        email,
+    )
+    .execute(conn)
+    .await?;
+    one_row("members", &done)
+}
+
+/// What is owed to a person by causes that are waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Owed {
+    /// The newest cause.
+    pub trigger: Option<Trigger>,
+    /// They may be added to the server.
+    pub join: bool,
+    /// Discord is asked even if nothing seems to differ.
+    pub forced: bool,
+}
+
+/// Locks a person until the transaction ends, so that two convergences do not interleave, and says
+/// what is owed to them; `None` for nobody.
+pub async fn lock_member(conn: &mut Connection, id: MemberId) -> Result<Option<Owed>, DbError> {
+    let row = sqlx::query!(
+        "SELECT converge_trigger, converge_join, converge_forced FROM members WHERE id = $1 FOR NO KEY UPDATE",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        let trigger = row.converge_trigger.map(|text| parse("members", "converge_trigger", &text)).transpose()?;
+        Ok(Owed { trigger, join: row.converge_join, forced: row.converge_forced })
+    })
+    .transpose()
+}
+
+/// Notes that a fact about the person changed, so that a convergence is owed even if its hint is lost.
+pub async fn set_converge_due(
+    conn: &mut Connection,
+    id: MemberId,
+    trigger: Trigger,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE members
+         SET converge_due_at = coalesce(converge_due_at, $2), converge_trigger = $3,
+             converge_join = converge_join OR $4, converge_forced = converge_forced OR $5
+         WHERE id = $1",
+        id.as_uuid(),
+        now,
+        trigger.as_str(),
+        trigger.wants_join(),
+        trigger.is_forced(),
+    )
+    .execute(conn)
+    .await?;
+    one_row("members", &done)
+}
+
+/// Notes that the person has been converged, and when time alone will change something.
+pub async fn set_converged(
+    conn: &mut Connection,
+    id: MemberId,
+    next_change_at: Option<DateTime<Utc>>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE members
+         SET converge_due_at = NULL, converge_trigger = NULL, converge_join = false, converge_forced = false,
+             next_change_at = $2
+         WHERE id = $1",
+        id.as_uuid(),
+        next_change_at
+    )
+    .execute(conn)
+    .await?;
+    one_row("members", &done)
+}
+
+/// Marks everybody's convergence as owed: the catalog changed. Returns how many people.
+pub async fn set_converge_due_for_all(conn: &mut Connection, now: DateTime<Utc>) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE members SET converge_due_at = $1, converge_trigger = 'catalog'
+         WHERE converge_due_at IS NULL
+           AND (EXISTS (SELECT FROM subscriptions WHERE subscriptions.member_id = members.id)
+             OR EXISTS (SELECT FROM grants WHERE grants.member_id = members.id)
+             OR EXISTS (SELECT FROM member_guilds WHERE member_guilds.member_id = members.id))",
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// People whose convergence has been owed since before `owed_before`, the longest owed first.
+pub async fn list_converge_due(
+    conn: &mut Connection,
+    owed_before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<MemberId>, DbError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT id FROM members WHERE converge_due_at <= $1 ORDER BY converge_due_at LIMIT $2",
+        owed_before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MemberId::from_uuid).collect())
+}
+
+/// People for whom time alone has changed something by `now`.
+pub async fn list_next_change_due(
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<MemberId>, DbError> {
+    let rows = sqlx::query_scalar!(
+        "SELECT id FROM members WHERE next_change_at <= $1 ORDER BY next_change_at LIMIT $2",
+        now,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MemberId::from_uuid).collect())
+}

@@ -1,0 +1,290 @@
+//! Subscriptions as they were last read from Stripe: `subscriptions`.
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::{
+    catalog::PlanSlug,
+    ids::{MemberId, StripeCustomerId, StripePriceId, StripeSubscriptionId},
+    member::Holding,
+    standing::Standing,
+    subscription::{Subscription, SubscriptionStatus},
+};
+
+use crate::{Connection, DbError, convert::parse, error::one_row};
+
+/// Which write a read may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadMark {
+    /// The version that was there when the read began.
+    pub version: i64,
+    /// When the read behind that version began, by the database's clock.
+    pub read_started_at: DateTime<Utc>,
+}
+
+/// What a read of a subscription brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionRead {
+    /// Stripe's id.
+    pub id: StripeSubscriptionId,
+    /// Stripe's customer.
+    pub customer: StripeCustomerId,
+    /// Whose it is, where known.
+    pub member_id: Option<MemberId>,
+    /// The plan its price sells.
+    pub plan: Option<PlanSlug>,
+    /// The prices of its items.
+    pub prices: Vec<StripePriceId>,
+    /// How many of them.
+    pub quantity: i64,
+    /// Stripe's status.
+    pub status: SubscriptionStatus,
+    /// `pause_collection` is set.
+    pub collection_paused: bool,
+    /// When the paid period ends.
+    pub current_period_end: Option<DateTime<Utc>>,
+    /// It ends with the paid period.
+    pub cancel_at_period_end: bool,
+    /// It ends then.
+    pub cancel_at: Option<DateTime<Utc>>,
+    /// It ended then.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// The trial ends then.
+    pub trial_end: Option<DateTime<Utc>>,
+    /// First failed attempt of what is owed.
+    pub owed_since: Option<DateTime<Utc>>,
+    /// Where to pay what is owed.
+    pub owed_invoice_url: Option<String>,
+    /// The mode.
+    pub livemode: bool,
+    /// When the read began, by the database's clock.
+    pub read_started_at: DateTime<Utc>,
+}
+
+/// A stored subscription, with what pages show of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSubscription {
+    /// The facts that decide its standing.
+    pub facts: Subscription,
+    /// The plan's price was bought this many times.
+    pub quantity: i64,
+    /// When the paid period ends.
+    pub current_period_end: Option<DateTime<Utc>>,
+    /// It ends with the paid period.
+    pub cancel_at_period_end: bool,
+    /// Where to pay what is owed.
+    pub owed_invoice_url: Option<String>,
+    /// It gave access at some time.
+    pub had_access: bool,
+    /// The standing as the last convergence derived it.
+    pub standing: Standing,
+}
+
+impl StoredSubscription {
+    /// The holding that it is, at a standing.
+    pub fn holding(&self, standing: Standing) -> Holding {
+        Holding {
+            subscription: self.facts.id.clone(),
+            plan: self.facts.plan.clone(),
+            standing,
+            had_access: self.had_access,
+        }
+    }
+}
+
+/// The newest write of a subscription; `None` if it was never read.
+pub async fn find_read_mark(
+    conn: &mut Connection,
+    id: &StripeSubscriptionId,
+) -> Result<Option<ReadMark>, DbError> {
+    Ok(sqlx::query_as!(
+        ReadMark,
+        "SELECT version, read_started_at FROM subscriptions WHERE id = $1",
+        id.as_str()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// When what is owed was first owed, as stored.
+pub async fn find_owed_since(
+    conn: &mut Connection,
+    id: &StripeSubscriptionId,
+) -> Result<Option<DateTime<Utc>>, DbError> {
+    let row = sqlx::query_scalar!("SELECT owed_since FROM subscriptions WHERE id = $1", id.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.flatten())
+}
+
+/// Writes a first read. Says whether it was the first: if not, the read must be made again.
+pub async fn insert_subscription(
+    conn: &mut Connection,
+    read: &SubscriptionRead,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let prices: Vec<String> = read.prices.iter().map(|price| price.as_str().to_owned()).collect();
+    let done = sqlx::query!(
+        "INSERT INTO subscriptions (
+           id, customer_id, member_id, plan_slug, price_ids, quantity, status, collection_paused,
+           current_period_end, cancel_at_period_end, cancel_at, ended_at, trial_end, owed_since,
+           owed_invoice_url, livemode, read_started_at, updated_at,
+           standing, grace_until, had_access, version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+           'pending', NULL, false, 1)
+         ON CONFLICT (id) DO NOTHING",
+        read.id.as_str(),
+        read.customer.as_str(),
+        read.member_id.map(MemberId::as_uuid),
+        read.plan.as_ref().map(PlanSlug::as_str),
+        &prices,
+        read.quantity,
+        read.status.as_str(),
+        read.collection_paused,
+        read.current_period_end,
+        read.cancel_at_period_end,
+        read.cancel_at,
+        read.ended_at,
+        read.trial_end,
+        read.owed_since,
+        read.owed_invoice_url,
+        read.livemode,
+        read.read_started_at,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes a read over `version`, the one that was there when the read began. Says whether that one
+/// was still there: if not, another read was faster and this one must be made again.
+pub async fn update_subscription(
+    conn: &mut Connection,
+    read: &SubscriptionRead,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let prices: Vec<String> = read.prices.iter().map(|price| price.as_str().to_owned()).collect();
+    let done = sqlx::query!(
+        "UPDATE subscriptions
+         SET customer_id = $3, member_id = coalesce($4, member_id), plan_slug = $5, price_ids = $6,
+             quantity = $7, status = $8, collection_paused = $9, current_period_end = $10,
+             cancel_at_period_end = $11, cancel_at = $12, ended_at = $13, trial_end = $14,
+             owed_since = $15, owed_invoice_url = $16, livemode = $17, read_started_at = $18,
+             updated_at = $19, version = version + 1
+         WHERE id = $1 AND version = $2",
+        read.id.as_str(),
+        version,
+        read.customer.as_str(),
+        read.member_id.map(MemberId::as_uuid),
+        read.plan.as_ref().map(PlanSlug::as_str),
+        &prices,
+        read.quantity,
+        read.status.as_str(),
+        read.collection_paused,
+        read.current_period_end,
+        read.cancel_at_period_end,
+        read.cancel_at,
+        read.ended_at,
+        read.trial_end,
+        read.owed_since,
+        read.owed_invoice_url,
+        read.livemode,
+        read.read_started_at,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps what a convergence derived of a subscription.
+pub async fn set_standing(
+    conn: &mut Connection,
+    id: &StripeSubscriptionId,
+    standing: Standing,
+    gives_access: bool,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE subscriptions SET standing = $2, grace_until = $3, had_access = had_access OR $4 WHERE id = $1",
+        id.as_str(),
+        standing.name(),
+        standing.grace_until(),
+        gives_access,
+    )
+    .execute(conn)
+    .await?;
+    one_row("subscriptions", &done)
+}
+
+/// The person's subscriptions, the oldest first.
+pub async fn list_subscriptions_of(
+    conn: &mut Connection,
+    member_id: MemberId,
+) -> Result<Vec<StoredSubscription>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT id, plan_slug, quantity, status, collection_paused, current_period_end,
+                cancel_at_period_end, owed_since, owed_invoice_url, standing, grace_until, had_access
+         FROM subscriptions WHERE member_id = $1 ORDER BY id",
+        member_id.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    let table = "subscriptions";
+    rows.into_iter()
+        .map(|row| {
+            let standing = Standing::from_parts(&row.standing, row.grace_until).ok_or_else(|| {
+                DbError::Corrupt { table, column: "standing", detail: row.standing.clone() }
+            })?;
+            Ok(StoredSubscription {
+                facts: Subscription {
+                    id: parse(table, "id", &row.id)?,
+                    plan: row.plan_slug.map(|slug| parse(table, "plan_slug", &slug)).transpose()?,
+                    status: SubscriptionStatus::from(row.status),
+                    collection_paused: row.collection_paused,
+                    owed_since: row.owed_since,
+                    last_standing: Some(standing),
+                },
+                quantity: row.quantity,
+                current_period_end: row.current_period_end,
+                cancel_at_period_end: row.cancel_at_period_end,
+                owed_invoice_url: row.owed_invoice_url,
+                had_access: row.had_access,
+                standing,
+            })
+        })
+        .collect()
+}
+
+/// Gives the person every subscription of a customer that nobody had yet. Returns how many.
+pub async fn link_customer_subscriptions(
+    conn: &mut Connection,
+    customer: &StripeCustomerId,
+    member_id: MemberId,
+) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE subscriptions SET member_id = $2 WHERE customer_id = $1 AND member_id IS NULL",
+        customer.as_str(),
+        member_id.as_uuid()
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Matches stored subscriptions with the plans that sell their prices now: the catalog changed.
+pub async fn rematch_plans(conn: &mut Connection) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE subscriptions s
+         SET plan_slug = m.plan_slug
+         FROM (
+           SELECT s.id, (
+             SELECT p.plan_slug FROM unnest(s.price_ids) WITH ORDINALITY AS u (price_id, n)
+             JOIN plan_prices p ON p.price_id = u.price_id AND NOT p.lifetime
+             ORDER BY u.n LIMIT 1) AS plan_slug
+           FROM subscriptions s) m
+         WHERE m.id = s.id AND m.plan_slug IS NOT NULL AND m.plan_slug IS DISTINCT FROM s.plan_slug"
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
