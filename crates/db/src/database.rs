@@ -1,10 +1,14 @@
 //! The pool and the one way to open a transaction, right for a direct connection and behind poolers.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    str::FromStr,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool, Postgres,
+    PgConnection, PgPool, Postgres,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -14,8 +18,37 @@ use crate::DbError;
 /// The migrations in `migrations/`, built in.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
-/// An open transaction.
-pub type Transaction = sqlx::Transaction<'static, Postgres>;
+/// An open transaction; it is rolled back when it is dropped without [`Transaction::commit`].
+///
+/// Functions of this crate take it as `&mut tx`.
+#[derive(Debug)]
+pub struct Transaction(sqlx::Transaction<'static, Postgres>);
+
+impl Transaction {
+    /// Makes everything that was written in it last.
+    pub async fn commit(self) -> Result<(), DbError> {
+        Ok(self.0.commit().await?)
+    }
+
+    /// Undoes everything that was written in it.
+    pub async fn rollback(self) -> Result<(), DbError> {
+        Ok(self.0.rollback().await?)
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+}
 
 /// Postgres itself must never hang a job: limits for everything inside a transaction. `SET LOCAL`
 /// ends with the transaction, so a pooled connection carries nothing over.
@@ -111,7 +144,7 @@ impl Database {
             PoolerMode::None | PoolerMode::Session => begin_sql!(""),
             PoolerMode::Transaction => begin_sql!("; DEALLOCATE ALL"),
         };
-        Ok(self.pool.begin_with(begin).await?)
+        Ok(Transaction(self.pool.begin_with(begin).await?))
     }
 
     /// Asks Postgres for an answer: the readiness probe.
@@ -149,7 +182,7 @@ pub async fn missing_migrations(database: &Database) -> Result<usize, DbError> {
 }
 
 /// The migrator's own table is not one of ours, so its queries are not checked when we compile.
-async fn applied(connection: &mut sqlx::PgConnection) -> Result<usize, DbError> {
+async fn applied(connection: &mut PgConnection) -> Result<usize, DbError> {
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await?;
