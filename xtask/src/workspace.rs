@@ -59,6 +59,14 @@ impl Workspace {
         command
     }
 
+    /// The command that builds the services, the simulators and the demo. It selects the whole workspace, as the
+    /// tests do, because another selection has other features and would build the dependencies once more.
+    pub(crate) fn build_programs(&self) -> Command {
+        let mut command = self.cargo();
+        command.args(["build", "--workspace", "--exclude", "xtask", "--bins"]);
+        command
+    }
+
     /// Where `cargo build` puts a binary of the development profile.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)

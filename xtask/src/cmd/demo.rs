@@ -14,13 +14,8 @@ const DATABASE: &str = "rolecall_demo";
 
 /// Runs `rolecall-demo` with `args` in this process's place, so that Ctrl-C and the exit code are its own.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
-    process::run(
-        workspace
-            .cargo()
-            .args(["build", "--package", "rolecall-e2e", "--bin", "rolecall-demo"]),
-    )?;
-    process::run(workspace.cargo().arg("build"))?;
     let infra = Infra::start(workspace)?;
+    process::run(&mut workspace.build_programs())?;
     let mut demo = Command::new(workspace.binary("rolecall-demo"));
     infra.pass_to(&mut demo).args(args).current_dir(&workspace.root);
     if !infra.is_own() {

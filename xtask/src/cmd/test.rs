@@ -15,9 +15,9 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     } else {
         name_missing_tools();
     }
-    // System tests start the services as processes, so these must be as new as the tests.
-    process::run(workspace.cargo().arg("build"))?;
     let infra = Infra::start(workspace)?;
+    // System tests start the services as processes, so these must be as new as the tests.
+    process::run(&mut workspace.build_programs())?;
     process::run(infra.pass_to(&mut runner(workspace)).args(args))?;
     if args.is_empty() {
         process::run(

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -68,8 +68,10 @@ impl Guard {
         let guard = Self { child, line };
         let mut text = String::new();
         BufReader::new(answer).read_line(&mut text)?;
-        let urls = parse_urls(&text).context("Postgres and Redis did not start")?;
-        Ok((guard, urls))
+        if text.is_empty() {
+            bail!("Postgres and Redis did not start");
+        }
+        Ok((guard, parse_urls(&text)?))
     }
 }
 
@@ -123,7 +125,7 @@ fn listen(told: &Sender<()>) {
 }
 
 fn parse_urls(text: &str) -> Result<Urls> {
-    let value: Value = serde_json::from_str(text).context("the guard said nothing")?;
+    let value: Value = serde_json::from_str(text).context("read what the guard says")?;
     let url = |key: &str| {
         value
             .get(key)
