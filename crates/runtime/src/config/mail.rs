@@ -1,0 +1,102 @@
+//! How mail leaves, if it does.
+
+use secrecy::SecretString;
+
+use crate::env::{Read, Reader, parse, registry};
+
+/// How mail leaves.
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// `SMTP_URL`.
+    pub smtp_url: SecretString,
+    /// `MAIL_FROM`.
+    pub from: String,
+}
+
+impl MailConfig {
+    /// Reads the section; `None` where neither variable is set: then no mail is sent.
+    pub fn from_env(reader: &mut Reader<'_>) -> Read<Option<Self>> {
+        let smtp_url = reader.find(&registry::SMTP_URL, parse_smtp_url);
+        let from = reader.find(&registry::MAIL_FROM, parse_sender);
+        match (smtp_url?, from?) {
+            (Some(smtp_url), Some(from)) => Ok(Some(Self { smtp_url, from })),
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(reader.fault(&registry::SMTP_URL, "is not set, but MAIL_FROM is")),
+            (Some(_), None) => Err(reader.fault(&registry::MAIL_FROM, "is not set, but SMTP_URL is")),
+        }
+    }
+}
+
+fn parse_smtp_url(text: &str) -> Result<SecretString, parse::Problem> {
+    let url = parse::url(&["smtp", "smtps"])(text)?;
+    if url.host_str().unwrap_or_default().is_empty() {
+        return Err("names no host".to_owned());
+    }
+    parse::secret(text)
+}
+
+/// `a@b.c` or `Name <a@b.c>`: enough to find a slip. The mail library parses it in earnest.
+fn parse_sender(text: &str) -> Result<String, parse::Problem> {
+    let address = match text.split_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>'),
+        None => Some(text),
+    };
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',');
+    let good = address
+        .filter(|address| !address.contains(odd) && !text.contains(char::is_control))
+        .and_then(|address| address.split_once('@'))
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("is not an address such as Name <name@example.com>".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{Env, Service};
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Option<MailConfig>, String> {
+        let env = Env::from_pairs(pairs.iter().copied());
+        env.read(Service::Worker, MailConfig::from_env)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn both_or_neither() {
+        let (url, from) = (("SMTP_URL", "smtps://u:p@mail.example"), ("MAIL_FROM", "a@b.c"));
+        assert!(read(&[]).unwrap().is_none());
+        assert_eq!(read(&[url, from]).unwrap().unwrap().from, "a@b.c");
+        assert!(
+            read(&[url])
+                .unwrap_err()
+                .starts_with("MAIL_FROM: is not set, but SMTP_URL is")
+        );
+        assert!(
+            read(&[from])
+                .unwrap_err()
+                .starts_with("SMTP_URL: is not set, but MAIL_FROM is")
+        );
+    }
+
+    #[test]
+    fn a_sender_is_one_address() {
+        for good in ["a@b.c", "Rolecall <a@b.c>"] {
+            assert!(parse_sender(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "a",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "X <a@b.c",
+            "a@b.c, d@e.f",
+            "X\r\nBcc: y <a@b.c>",
+        ] {
+            assert!(parse_sender(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}
