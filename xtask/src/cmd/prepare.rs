@@ -48,8 +48,8 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
 /// Has sqlx's macros ask a fresh, migrated database about every statement. They do so while they are compiled,
 /// and write what they learn to `SQLX_OFFLINE_DIR`.
 fn describe_queries(workspace: &Workspace) -> Result<Files> {
-    let infra = Infra::start_own(workspace)?;
-    migrate(&workspace.root.join(MIGRATIONS), infra.database_url())?;
+    let infra = Infra::start(workspace)?.with_fresh_database("rolecall_prepare")?;
+    migrate(&workspace.root.join(MIGRATIONS), &infra)?;
     let answers = workspace.target.join("prepare").join("sqlx");
     if answers.exists() {
         fs::remove_dir_all(&answers)?;
@@ -68,13 +68,13 @@ fn describe_queries(workspace: &Workspace) -> Result<Files> {
 
 /// Applies the migrations in the order of their names, each in a transaction unless it says otherwise, as
 /// sqlx's migrator does.
-fn migrate(folder: &Path, database_url: &str) -> Result<()> {
+fn migrate(folder: &Path, infra: &Infra) -> Result<()> {
     for path in entries(folder)? {
         if path.extension().is_none_or(|extension| extension != "sql") {
             continue;
         }
         let sql = fs::read_to_string(&path)?;
-        let mut psql = Infra::psql(database_url);
+        let mut psql = infra.psql();
         if !sql.starts_with("-- no-transaction") {
             psql.arg("--single-transaction");
         }

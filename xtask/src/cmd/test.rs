@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 /// Runs the whole suite, or with `args` only what they select.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     if args.is_empty() {
-        infra::ensure(&Tool::ALL)?;
+        infra::ensure_all_tools()?;
     } else {
         name_missing_tools();
     }

@@ -3,6 +3,7 @@
 
 mod account;
 mod apt;
+mod database;
 pub(crate) mod guard;
 mod ports;
 mod postgres;
@@ -49,8 +50,7 @@ impl Infra {
         }
     }
 
-    /// Starts private servers, whatever the environment names.
-    pub(crate) fn start_own(workspace: &Workspace) -> Result<Self> {
+    fn start_own(workspace: &Workspace) -> Result<Self> {
         apt::ensure(&[Tool::Postgres, Tool::Redis])?;
         let (guard, urls) = Guard::start(&workspace.target)?;
         Ok(Self {
@@ -61,14 +61,19 @@ impl Infra {
         })
     }
 
-    /// Whether the servers are ours, and so empty and gone at the end.
-    pub(crate) fn is_own(&self) -> bool {
-        self.guard.is_some()
+    /// Sees to it that the database is empty: on our own server it is; on another one `name` is made anew.
+    pub(crate) fn with_fresh_database(mut self, name: &str) -> Result<Self> {
+        if self.guard.is_none() {
+            database::make_anew(&self.direct_url, name)?;
+            self.direct_url = database::sibling(&self.direct_url, name);
+            self.database_url = database::sibling(&self.database_url, name);
+        }
+        Ok(self)
     }
 
-    /// The URL of the database.
-    pub(crate) fn database_url(&self) -> &str {
-        &self.database_url
+    /// `psql` in the database, past any pooler, stopping at the first error.
+    pub(crate) fn psql(&self) -> Command {
+        database::psql(&self.direct_url)
     }
 
     /// Tells a command where the servers are.
@@ -79,23 +84,15 @@ impl Infra {
             .env("REDIS_URL", &self.redis_url)
             .env("PATH", tools::search_path())
     }
-
-    /// `psql` on the given database URL, stopping at the first error.
-    pub(crate) fn psql(database_url: &str) -> Command {
-        let mut command = Command::new(Tool::Postgres.folder().join("psql"));
-        command.args([
-            "--no-psqlrc",
-            "--quiet",
-            "--set",
-            "ON_ERROR_STOP=1",
-            "--dbname",
-            database_url,
-        ]);
-        command
-    }
 }
 
-/// Installs what is missing of `tools`, or says what to do.
-pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
-    apt::ensure(tools)
+/// Installs what the whole suite needs and does not find, or says what to do. Servers that the environment names
+/// need no programs here.
+pub(crate) fn ensure_all_tools() -> Result<()> {
+    let servers = [Tool::Postgres, Tool::Redis];
+    let are_elsewhere = variable("DATABASE_URL").is_some() && variable("REDIS_URL").is_some();
+    let needed = Tool::ALL
+        .into_iter()
+        .filter(|tool| !(are_elsewhere && servers.contains(tool)));
+    apt::ensure(&needed.collect::<Vec<_>>())
 }
