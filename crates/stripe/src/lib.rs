@@ -1,1 +1,4 @@
-//! stripe.
+//! Everything that knows Stripe: the calls we make, the webhook signature check, and event and
+//! object types that survive what Stripe adds, renames or leaves out.
+
+pub mod signature;

@@ -1,0 +1,5 @@
+//! What the crate promises to others, against a server that answers as told. One binary: it links
+//! once.
+#![cfg(test)]
+
+mod signature_vectors;
