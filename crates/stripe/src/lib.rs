@@ -1,4 +1,5 @@
 //! Everything that knows Stripe: the calls we make, the webhook signature check, and event and
 //! object types that survive what Stripe adds, renames or leaves out.
 
+pub mod event;
 pub mod signature;
