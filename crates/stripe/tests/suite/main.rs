@@ -2,4 +2,5 @@
 //! once.
 #![cfg(test)]
 
+mod objects;
 mod signature_vectors;

@@ -1,0 +1,78 @@
+//! Prices and the products they sell.
+
+use serde::Deserialize;
+
+use rolecall_domain::ids::StripePriceId;
+
+use crate::types::{expandable::Expandable, open_enum::open_enums, tolerant};
+
+open_enums! {
+    /// The unit of a billing period.
+    Interval {
+        /// A day.
+        Day = "day",
+        /// A week.
+        Week = "week",
+        /// A month.
+        Month = "month",
+        /// A year.
+        Year = "year",
+    }
+}
+
+/// A price.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Price {
+    /// `price_...`, or any name for the plans of old accounts.
+    pub id: StripePriceId,
+    /// Whether it can still be bought.
+    #[serde(default)]
+    pub active: Option<bool>,
+    /// What one costs, in the smallest unit of the currency; none for tiers and odd fractions.
+    #[serde(default)]
+    pub unit_amount: Option<i64>,
+    /// Three lower-case letters.
+    #[serde(default, deserialize_with = "tolerant::or_default")]
+    pub currency: String,
+    /// How often it is paid; none for a one-time price.
+    #[serde(default)]
+    pub recurring: Option<Recurring>,
+    /// What it sells, expanded by `get_price`.
+    #[serde(default)]
+    pub product: Option<Expandable<String, Product>>,
+    /// Live mode, where Stripe tells.
+    #[serde(default)]
+    pub livemode: Option<bool>,
+}
+
+/// How often a price is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Recurring {
+    /// The unit of the period.
+    #[serde(default)]
+    pub interval: Interval,
+    /// How many units the period has.
+    #[serde(default = "one", deserialize_with = "one_if_null")]
+    pub interval_count: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn one_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(one))
+}
+
+/// What a price sells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Product {
+    /// `prod_...`, or any name.
+    pub id: String,
+    /// The name that buyers see; none for a deleted product.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether it can be bought.
+    #[serde(default)]
+    pub active: Option<bool>,
+}
