@@ -2,5 +2,8 @@
 //! once.
 #![cfg(test)]
 
+mod calls;
 mod objects;
 mod signature_vectors;
+mod support;
+mod transport;

@@ -1,0 +1,86 @@
+//! The list of events: what webhooks may have missed.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::ids::StripeEventId;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use stripe_core::event::ListEvent;
+use stripe_types::RangeQueryTs;
+
+use crate::{
+    client::{Client, PAGE_SIZE, call::Call},
+    error::StripeError,
+    event::{EnvelopeError, EventEnvelope},
+    types::page::Page,
+};
+
+/// Which events to list. Stripe keeps them for 30 days.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only those made at this time or later.
+    pub created_since: Option<DateTime<Utc>>,
+    /// Only these types, at most 20; empty for all.
+    pub types: Vec<String>,
+}
+
+/// Where in the list, which is newest first, a page lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventCursor {
+    /// At the newest.
+    Newest,
+    /// Right after this event in the list: older ones.
+    OlderThan(StripeEventId),
+    /// Right before this event in the list: newer ones. Walking this way goes forward in time.
+    NewerThan(StripeEventId),
+}
+
+/// An event of the list: word for word what a webhook would have brought.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct ListedEvent(Box<RawValue>);
+
+impl ListedEvent {
+    /// Its envelope. Read one by one, so that an odd event does not cost the whole page.
+    pub fn envelope(&self) -> Result<EventEnvelope, EnvelopeError> {
+        EventEnvelope::parse(self.0.get().as_bytes())
+    }
+
+    /// The event as Stripe wrote it.
+    pub fn into_payload(self) -> Box<RawValue> {
+        self.0
+    }
+}
+
+/// Without the payload, which holds personal data.
+impl fmt::Debug for ListedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ListedEvent").field(&self.envelope()).finish()
+    }
+}
+
+impl Client {
+    /// One page of events, newest first.
+    pub async fn list_events(
+        &self,
+        filter: &EventFilter,
+        cursor: &EventCursor,
+    ) -> Result<Page<ListedEvent>, StripeError> {
+        let mut request = ListEvent::new().limit(PAGE_SIZE);
+        if let Some(since) = filter.created_since {
+            request = request.created(RangeQueryTs::gte(since.timestamp()));
+        }
+        if !filter.types.is_empty() {
+            request = request.types(filter.types.clone());
+        }
+        request = match cursor {
+            EventCursor::Newest => request,
+            EventCursor::OlderThan(id) => request.starting_after(id.as_str()),
+            EventCursor::NewerThan(id) => request.ending_before(id.as_str()),
+        };
+        self.transport
+            .send(&Call::read("GET /v1/events", "the events", &request))
+            .await
+    }
+}

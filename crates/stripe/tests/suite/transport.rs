@@ -1,0 +1,353 @@
+//! How calls travel: connections, retries, limits, errors. S10.
+
+use std::{error::Error, time::Duration};
+
+use crate::support::{FakeStripe, KEY, Reply, config};
+use rolecall_domain::ids::StripeSubscriptionId;
+use rolecall_stripe::{
+    client::{Client, config::BuildError, pace::RateLimit},
+    error::StripeError,
+    types::subscription::Subscription,
+};
+use tokio::time::{Instant, timeout};
+
+const SUBSCRIPTION: &str = r#"{"id":"sub_1","status":"active"}"#;
+
+async fn get(client: &Client) -> Result<Subscription, StripeError> {
+    let id: StripeSubscriptionId = "sub_1".parse().unwrap();
+    timeout(Duration::from_secs(20), client.get_subscription(&id))
+        .await
+        .expect("the call hangs")
+}
+
+async fn error_of(replies: Vec<Reply>) -> StripeError {
+    get(&FakeStripe::start(replies).client()).await.unwrap_err()
+}
+
+fn refusal(code: &str, message: &str) -> String {
+    format!(r#"{{"error":{{"type":"invalid_request_error","code":"{code}","message":"{message}"}}}}"#)
+}
+
+#[tokio::test]
+async fn twenty_calls_use_one_connection() {
+    let stripe = FakeStripe::start(vec![Reply::ok(SUBSCRIPTION)]);
+    let client = stripe.client();
+    for _ in 0..20 {
+        get(&client.clone()).await.unwrap();
+    }
+    assert_eq!((stripe.asked().len(), stripe.connections()), (20, 1));
+}
+
+#[tokio::test]
+async fn an_error_does_not_cost_the_connection() {
+    let stripe = FakeStripe::start(vec![
+        Reply::status(500, "{}"),
+        Reply::status(429, "{}"),
+        Reply::ok(SUBSCRIPTION),
+    ]);
+    get(&stripe.client()).await.unwrap();
+    assert_eq!((stripe.asked().len(), stripe.connections()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_call_says_who_calls_and_in_which_version() {
+    let stripe = FakeStripe::start(vec![Reply::ok(SUBSCRIPTION)]);
+    get(&stripe.client()).await.unwrap();
+    let asked = &stripe.asked()[0];
+    assert!(
+        asked.line.starts_with("GET /v1/subscriptions/sub_1?"),
+        "{}",
+        asked.line
+    );
+    assert_eq!(
+        asked.header("authorization"),
+        Some(format!("Bearer {KEY}").as_str())
+    );
+    assert_eq!(
+        asked.header("stripe-version"),
+        Some(Client::api_version().as_str())
+    );
+    assert_eq!(
+        asked.header("user-agent"),
+        Some(concat!("rolecall/", env!("CARGO_PKG_VERSION")))
+    );
+    assert_eq!(asked.header("idempotency-key"), None);
+}
+
+#[tokio::test]
+async fn a_base_with_a_path_keeps_it() {
+    let stripe = FakeStripe::start(vec![Reply::ok(SUBSCRIPTION)]);
+    let mut config = stripe.config();
+    config.api_base.set_path("/stripe/");
+    get(&Client::new(config).unwrap()).await.unwrap();
+    assert!(
+        stripe.asked()[0]
+            .line
+            .starts_with("GET /stripe/v1/subscriptions/sub_1?")
+    );
+}
+
+#[tokio::test]
+async fn a_short_retry_after_is_waited_for() {
+    let stripe = FakeStripe::start(vec![
+        Reply::status(429, "{}").with("retry-after", "1"),
+        Reply::ok(SUBSCRIPTION),
+    ]);
+    let begin = Instant::now();
+    get(&stripe.client()).await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(stripe.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_long_retry_after_is_left_to_the_caller_and_keeps_the_others_quiet() {
+    let stripe = FakeStripe::start(vec![
+        Reply::status(429, "{}").with("retry-after", "60"),
+        Reply::ok(SUBSCRIPTION),
+    ]);
+    let client = stripe.client();
+    let begin = Instant::now();
+    let error = get(&client).await.unwrap_err();
+    assert!(matches!(error, StripeError::RateLimited { retry_after: Some(wait) } if wait.as_secs() == 60));
+    let error = get(&client).await.unwrap_err();
+    assert!(error.retry_after().unwrap() > Duration::from_secs(50), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "the worker waited");
+    assert_eq!(
+        stripe.asked().len(),
+        1,
+        "Stripe was asked although it had said no"
+    );
+}
+
+#[tokio::test]
+async fn a_lock_on_one_object_does_not_keep_the_others_quiet() {
+    let locked = Reply::status(429, &refusal("lock_timeout", "locked")).with("retry-after", "60");
+    let stripe = FakeStripe::start(vec![locked, Reply::ok(SUBSCRIPTION)]);
+    let client = stripe.client();
+    assert!(matches!(get(&client).await, Err(StripeError::RateLimited { .. })));
+    get(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_three_times_more() {
+    for reply in [
+        Reply::status(500, ""),
+        Reply::status(503, "<html>"),
+        Reply::status(409, &refusal("lock_timeout", "locked")),
+        Reply::status(429, "{}"),
+        Reply::Drop,
+    ] {
+        let stripe = FakeStripe::start(vec![reply]);
+        let error = get(&stripe.client()).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(stripe.asked().len(), 4, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn stripe_knows_best_whether_to_try_again() {
+    let stripe = FakeStripe::start(vec![Reply::status(500, "").with("stripe-should-retry", "false")]);
+    assert!(matches!(
+        get(&stripe.client()).await,
+        Err(StripeError::Unavailable { status: 500, .. })
+    ));
+    assert_eq!(stripe.asked().len(), 1);
+    let stripe = FakeStripe::start(vec![
+        Reply::status(400, "{}").with("stripe-should-retry", "true"),
+        Reply::ok(SUBSCRIPTION),
+    ]);
+    get(&stripe.client()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_left_after_the_timeout() {
+    let stripe = FakeStripe::start(vec![Reply::Hang]);
+    let mut config = stripe.config();
+    config.request_timeout = Duration::from_millis(50);
+    let error = get(&Client::new(config).unwrap()).await.unwrap_err();
+    assert!(matches!(error, StripeError::Timeout { .. }), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "no answer from Stripe to GET /v1/subscriptions/{id} within 50 ms"
+    );
+    assert_eq!(stripe.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn no_retry_begins_after_the_budget() {
+    let stripe = FakeStripe::start(vec![Reply::Hang]);
+    let mut config = stripe.config();
+    config.request_timeout = Duration::from_millis(50);
+    config.retry.budget = Duration::from_millis(60);
+    assert!(get(&Client::new(config).unwrap()).await.is_err());
+    assert!(stripe.asked().len() <= 2, "{}", stripe.asked().len());
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let client = Client::new(config(&format!("http://127.0.0.1:{port}"))).unwrap();
+    let error = get(&client).await.unwrap_err();
+    assert!(matches!(error, StripeError::Unreachable { .. }), "{error:?}");
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_says_what_it_was_about() {
+    for body in [
+        "<html>busy</html>",
+        "",
+        "{\"id\":",
+        "[]",
+        r#"{"status":"active"}"#,
+    ] {
+        let error = error_of(vec![Reply::ok(body)]).await;
+        assert!(matches!(error, StripeError::Decode { .. }), "{body}: {error:?}");
+        assert_eq!(
+            error.to_string(),
+            "could not read Stripe's answer about subscription sub_1"
+        );
+        assert!(!error.is_transient());
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_lacks_fields_is_a_success() {
+    let stripe = FakeStripe::start(vec![Reply::ok(r#"{"id":"sub_1","new_field":{"a":[1]}}"#)]);
+    assert_eq!(get(&stripe.client()).await.unwrap().livemode, None);
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let error = error_of(vec![Reply::status(401, &refusal("", "Invalid API Key provided"))]).await;
+    assert!(matches!(error, StripeError::Unauthorized) && error.to_string().contains("STRIPE_SECRET_KEY"));
+    let error = error_of(vec![Reply::status(403, &refusal("", "no permission"))]).await;
+    assert!(matches!(error, StripeError::Forbidden { .. }));
+    let error = error_of(vec![Reply::status(
+        404,
+        &refusal("resource_missing", "No such subscription"),
+    )])
+    .await;
+    assert!(matches!(&error, StripeError::NotFound { subject } if subject == "subscription sub_1"));
+    let error = error_of(vec![Reply::status(
+        400,
+        &refusal("parameter_unknown", "Received unknown"),
+    )])
+    .await;
+    assert_eq!(
+        error.to_string(),
+        "Stripe refused the request about subscription sub_1: Received unknown (code parameter_unknown)"
+    );
+}
+
+#[tokio::test]
+async fn a_404_that_stripe_did_not_write_is_not_the_end_of_a_subscription() {
+    for reply in [
+        Reply::status(404, "<html>not found</html>"),
+        Reply::status(
+            404,
+            &refusal("", "Unrecognized request URL (GET: /v1/v1/subscriptions)"),
+        ),
+        Reply::status(302, "").with("location", "https://example.com/"),
+        Reply::status(418, "{}"),
+    ] {
+        let error = error_of(vec![reply]).await;
+        assert!(
+            matches!(error, StripeError::NotStripe { .. } | StripeError::Invalid { .. }),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_the_end() {
+    let body = format!("{{\"id\":\"{}\"}}", "x".repeat(16 * 1024 * 1024));
+    let error = error_of(vec![Reply::ok(&body)]).await;
+    assert!(matches!(error, StripeError::TooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn calls_keep_to_the_pace() {
+    let stripe = FakeStripe::start(vec![Reply::ok(SUBSCRIPTION)]);
+    let mut config = stripe.config();
+    config.rate_limit = Some(RateLimit {
+        per_second: 50,
+        per_endpoint: 50,
+    });
+    let client = Client::new(config).unwrap();
+    let begin = Instant::now();
+    for _ in 0..30 {
+        get(&client).await.unwrap();
+    }
+    // Ten at once and twenty more at forty a second.
+    assert!(
+        begin.elapsed() >= Duration::from_millis(490),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn only_stripe_itself_is_paced_by_default() {
+    assert_eq!(config("http://127.0.0.1:1").rate_limit, None);
+    assert_eq!(config("https://stripe.com.example.com").rate_limit, None);
+    let test = RateLimit {
+        per_second: 25,
+        per_endpoint: 25,
+    };
+    assert_eq!(config("https://api.stripe.com").rate_limit, Some(test));
+}
+
+#[tokio::test]
+async fn the_key_shows_nowhere() {
+    let echo = refusal("odd", &format!("Invalid key: {KEY}"));
+    let mut texts = Vec::new();
+    for reply in [
+        Reply::status(400, &echo),
+        Reply::status(401, &echo),
+        Reply::status(403, &echo),
+        Reply::status(404, &echo),
+        Reply::status(500, &echo).with("stripe-should-retry", "false"),
+        Reply::ok(&echo),
+        Reply::Drop,
+    ] {
+        let stripe = FakeStripe::start(vec![reply]);
+        let client = stripe.client();
+        let error = get(&client).await.unwrap_err();
+        texts.extend([error.to_string(), format!("{error:?}"), format!("{client:?}")]);
+        texts.push(format!("{:?}", stripe.config()));
+        let mut source = error.source();
+        while let Some(cause) = source {
+            texts.push(cause.to_string());
+            source = cause.source();
+        }
+    }
+    for text in texts {
+        assert!(!text.contains("SecretOfTheTest"), "{text}");
+    }
+}
+
+#[test]
+fn a_client_is_not_built_from_what_cannot_work() {
+    let mut bad_key = config("http://127.0.0.1:1");
+    bad_key.secret_key = "sk_test_1\n".into();
+    assert!(matches!(Client::new(bad_key), Err(BuildError::SecretKey)));
+    let mut no_key = config("http://127.0.0.1:1");
+    no_key.secret_key = "".into();
+    assert!(matches!(Client::new(no_key), Err(BuildError::SecretKey)));
+    for base in [
+        "ftp://api.stripe.com",
+        "mailto:a@example.com",
+        "https://user@example.com",
+    ] {
+        assert!(
+            matches!(Client::new(config(base)), Err(BuildError::ApiBase)),
+            "{base}"
+        );
+    }
+}
