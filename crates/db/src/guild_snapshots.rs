@@ -1,8 +1,11 @@
 //! A server as the bot last saw it: `guild_snapshots`.
 
 use chrono::{DateTime, Utc};
-use rolecall_domain::ids::GuildId;
-use rolecall_queue::jobs::discord_events::GuildObserved;
+use rolecall_domain::{
+    hierarchy::{BotStanding, Fault, GuildRole, Permissions, check},
+    ids::{GuildId, RoleId},
+};
+use rolecall_queue::jobs::GuildObserved;
 
 use crate::{
     Connection, DbError,
@@ -40,4 +43,23 @@ pub async fn find_guild_snapshot(
     .fetch_optional(conn)
     .await?;
     row.map(|row| Ok((from_json("guild_snapshots", "snapshot", row.snapshot)?, row.observed_at))).transpose()
+}
+
+/// Everything that keeps the bot from granting `roles` in the server as it was last seen.
+pub fn setup_faults(guild: &GuildObserved, roles: &[RoleId]) -> Vec<Fault> {
+    // Bits that cannot be read allow nothing, which shows as a fault and not as silence.
+    let permissions = |bits: &str| bits.parse::<Permissions>().unwrap_or_default();
+    let bot = BotStanding::observed(permissions(&guild.bot_permissions), guild.bot_top_position);
+    let observed: Vec<GuildRole> = guild
+        .roles
+        .iter()
+        .map(|role| GuildRole {
+            id: role.id,
+            name: role.name.clone(),
+            position: role.position,
+            managed: role.managed,
+            permissions: permissions(&role.permissions),
+        })
+        .collect();
+    check(guild.guild_id, &observed, &bot, roles)
 }

@@ -1,8 +1,8 @@
 //! A person in a server, and the role command that is owed for them: `member_guilds`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_domain::ids::{DiscordUserId, GuildId, MemberId};
-use rolecall_queue::jobs::role_commands::Lane;
+use rolecall_queue::jobs::Lane;
 
 use crate::{Connection, DbError, convert::Snowflake, error::one_row};
 
@@ -71,6 +71,8 @@ pub struct MemberGuild {
     pub reason: String,
     /// The person asked for it, so they may be added to the server.
     pub join_wanted: bool,
+    /// When the command is sent again, for a row that is due.
+    pub send_at: Option<DateTime<Utc>>,
     /// How often the newest revision was sent.
     pub sends: i32,
     /// Membership screening is not done yet.
@@ -106,6 +108,7 @@ macro_rules! member_guild {
             lane: lane_from_sql(&row.lane)?,
             reason: row.reason,
             join_wanted: row.join_wanted,
+            send_at: row.send_at,
             sends: row.sends,
             screening_pending: row.screening_pending,
             observed_at: row.observed_at,
@@ -200,12 +203,12 @@ pub async fn set_due(
     one_row("member_guilds", &done)
 }
 
-/// Claims rows that are due and whose command has had no outcome in time: they count as sent again,
-/// and their next sending is at `send_again_at`.
+/// Claims rows that are due and whose command has had no outcome in time. They count as sent again,
+/// and their next sending is `lease` from now: the caller sets a better one with [`set_send_at`].
 pub async fn claim_unanswered(
     conn: &mut Connection,
     now: DateTime<Utc>,
-    send_again_at: DateTime<Utc>,
+    lease: TimeDelta,
     limit: i64,
 ) -> Result<Vec<MemberGuild>, DbError> {
     let rows = sqlx::query!(
@@ -215,12 +218,30 @@ pub async fn claim_unanswered(
            ORDER BY send_at LIMIT $3 FOR UPDATE SKIP LOCKED)
          RETURNING *",
         now,
-        send_again_at,
+        now + lease,
         limit
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(|row| member_guild!(row)).collect()
+}
+
+/// Sets when the command of a row is sent again.
+pub async fn set_send_at(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    send_at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE member_guilds SET send_at = $3 WHERE guild_id = $1 AND user_id = $2",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+        send_at,
+    )
+    .execute(conn)
+    .await?;
+    one_row("member_guilds", &done)
 }
 
 /// What an outcome or an observation makes of a row.

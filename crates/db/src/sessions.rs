@@ -191,3 +191,18 @@ pub async fn set_refresh_token_used(
     .await?;
     one_row("refresh_tokens", &done)
 }
+
+/// Forgets sessions that ended before `before`, with their tokens. Returns how many.
+pub async fn delete_sessions_before(conn: &mut Connection, before: DateTime<Utc>) -> Result<u64, DbError> {
+    sqlx::query!(
+        "DELETE FROM refresh_tokens WHERE session_id IN (
+           SELECT id FROM sessions WHERE expires_at < $1 OR revoked_at < $1)",
+        before
+    )
+    .execute(&mut *conn)
+    .await?;
+    let done = sqlx::query!("DELETE FROM sessions WHERE expires_at < $1 OR revoked_at < $1", before)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected())
+}
