@@ -1,15 +1,18 @@
 //! Stripe's objects, in the shapes of before and since API version 2025-03-31. S7.
 
-use rolecall_stripe::types::{
-    charge::Charge,
-    checkout::{CheckoutMode, CheckoutSession, CheckoutStatus, PaymentStatus},
-    customer::Customer,
-    invoice::{BillingReason, Invoice, InvoiceStatus},
-    page::Page,
-    preview::InvoicePreview,
-    price::{Interval, Price},
-    subscription::{PauseBehavior, PauseReason, Subscription, SubscriptionStatus},
-    webhook_endpoint::WebhookEndpoint,
+use rolecall_stripe::{
+    event::{EventEnvelope, subjects},
+    types::{
+        charge::Charge,
+        checkout::{CheckoutMode, CheckoutSession, CheckoutStatus, PaymentStatus},
+        customer::Customer,
+        invoice::{BillingReason, Invoice, InvoiceStatus},
+        page::Page,
+        preview::InvoicePreview,
+        price::{Interval, Price},
+        subscription::{PauseBehavior, PauseReason, Subscription, SubscriptionStatus},
+        webhook_endpoint::WebhookEndpoint,
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -134,6 +137,20 @@ fn the_other_objects_are_read() {
     assert!(charge.id.starts_with("ch_") && charge.invoice.is_none());
     let endpoint: WebhookEndpoint = read(&fixture!("webhook_endpoint"));
     assert!(endpoint.id.starts_with("we_") && !endpoint.enabled_events.is_empty());
+}
+
+#[test]
+fn an_event_is_read() {
+    let event = include_str!("../fixtures/event.json");
+    let envelope = EventEnvelope::parse(event.as_bytes()).unwrap();
+    assert_eq!(envelope.id.as_str(), "evt_1Pgc76B7WZ01zgkWwyRHS12y");
+    assert_eq!(
+        (envelope.event_type.as_str(), envelope.livemode),
+        ("plan.created", false)
+    );
+    let subjects = subjects(event).unwrap();
+    assert_eq!(subjects.price.unwrap().as_str(), "price_1PgafmB7WZ01zgkW6dKueIc5");
+    assert_eq!(subjects.product.as_deref(), Some("prod_QXg1hqf4jFNsqG"));
 }
 
 #[test]
