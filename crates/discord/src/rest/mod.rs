@@ -1,0 +1,366 @@
+//! The calls of the bot, each behind the limiter.
+//!
+//! Requests are built from twilight-http's typed routes, but sent by our own client: twilight's hides the headers of
+//! every answer that is not a success and retries a 429 by itself, so the limiter could not learn from either. One
+//! call is one request; whoever calls decides about trying again, with the error's class in hand.
+
+mod model;
+mod reason;
+
+use std::{fmt, time::Duration};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::OnceCell;
+use twilight_http::{
+    request::{Request, RequestBuilder},
+    routing::Route as Endpoint,
+};
+use url::Url;
+
+pub use crate::rest::model::{Application, BotUser, GatewayBot, Guild, Joined, Member, SessionStartLimit};
+use crate::{
+    error::{DiscordError, ErrorClass},
+    hierarchy::GuildRole,
+    http::{self, SetupError},
+    limiter::{Answer, Lane, Limiter, Route},
+    rest::model::RawMember,
+};
+
+/// No call takes longer, not counting the wait for the limiter.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Most members that one page may have.
+const LARGEST_PAGE: u16 = 1000;
+
+const AUDIT_LOG_REASON: HeaderName = HeaderName::from_static("x-audit-log-reason");
+
+/// What a [`BotClient`] is made of.
+#[derive(Debug, Clone)]
+pub struct BotConfig {
+    /// Where Discord is: `https://discord.com`, or a simulator.
+    pub origin: Url,
+    /// The bot's token, with or without `Bot ` in front.
+    pub token: SecretString,
+}
+
+/// The bot's calls to Discord. Cheap to share behind an `Arc`.
+pub struct BotClient {
+    http: reqwest::Client,
+    base: String,
+    authorization: HeaderValue,
+    limiter: Limiter,
+    own_id: OnceCell<DiscordUserId>,
+}
+
+/// An answer of Discord: a success, with its body.
+#[derive(Debug, Clone)]
+pub struct Success {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; empty for 204.
+    pub body: Vec<u8>,
+    call: String,
+}
+
+#[derive(Serialize)]
+struct AddMember<'a> {
+    access_token: &'a str,
+    roles: &'a [RoleId],
+}
+
+impl fmt::Debug for BotClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BotClient")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BotClient {
+    /// A client that asks `limiter` before each call. The process must have installed its TLS provider.
+    pub fn new(config: &BotConfig, limiter: Limiter) -> Result<Self, SetupError> {
+        let token = config.token.expose_secret().trim();
+        let token = token.strip_prefix("Bot ").unwrap_or(token);
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bot {token}")).map_err(|_| SetupError::MalformedToken)?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            http: http::client(TIMEOUT)?,
+            base: format!("{}/api/v10", http::origin(&config.origin)?),
+            authorization,
+            limiter,
+            own_id: OnceCell::new(),
+        })
+    }
+
+    /// The limiter in front of the calls: its snapshot, its rates, its statistics.
+    pub const fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    /// The bot's own account. The cheapest proof that the token is good.
+    pub async fn current_user(&self, lane: Lane) -> Result<BotUser, DiscordError> {
+        self.get(&Endpoint::GetCurrentUser, lane).await
+    }
+
+    /// The application that the bot belongs to, with the intents it may use.
+    pub async fn current_application(&self, lane: Lane) -> Result<Application, DiscordError> {
+        self.get(&Endpoint::GetCurrentUserApplicationInfo, lane).await
+    }
+
+    /// Where to connect to the gateway, and the budget of session starts.
+    pub async fn gateway_bot(&self, lane: Lane) -> Result<GatewayBot, DiscordError> {
+        self.get(&Endpoint::GetGatewayBot, lane).await
+    }
+
+    /// A server with its roles.
+    pub async fn guild(&self, guild: GuildId, lane: Lane) -> Result<Guild, DiscordError> {
+        self.get(
+            &Endpoint::GetGuild {
+                guild_id: guild.get(),
+                with_counts: false,
+            },
+            lane,
+        )
+        .await
+    }
+
+    /// The roles of a server, @everyone included.
+    pub async fn guild_roles(&self, guild: GuildId, lane: Lane) -> Result<Vec<GuildRole>, DiscordError> {
+        self.get(
+            &Endpoint::GetGuildRoles {
+                guild_id: guild.get(),
+            },
+            lane,
+        )
+        .await
+    }
+
+    /// A person in a server; `None` if they are not there.
+    pub async fn get_member(
+        &self,
+        guild: GuildId,
+        user: DiscordUserId,
+        lane: Lane,
+    ) -> Result<Option<Member>, DiscordError> {
+        let endpoint = Endpoint::GetMember {
+            guild_id: guild.get(),
+            user_id: user.get(),
+        };
+        match self.get::<RawMember>(&endpoint, lane).await {
+            Ok(member) => Ok(Some(member.into_member(user))),
+            Err(error) if error.class() == ErrorClass::NotInGuild => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bot itself in a server; `None` if it was not invited.
+    pub async fn current_member(&self, guild: GuildId, lane: Lane) -> Result<Option<Member>, DiscordError> {
+        let own = async || self.current_user(lane).await.map(|user| user.id);
+        let own_id = *self.own_id.get_or_try_init(own).await?;
+        self.get_member(guild, own_id, lane).await
+    }
+
+    /// A page of at most `limit` (1 to 1000) people, in order of their ids, from the first one above `after`.
+    ///
+    /// Needs the Server Members intent. A page shorter than `limit` is the last.
+    pub async fn list_members(
+        &self,
+        guild: GuildId,
+        after: Option<DiscordUserId>,
+        limit: u16,
+        lane: Lane,
+    ) -> Result<Vec<Member>, DiscordError> {
+        let endpoint = Endpoint::GetGuildMembers {
+            after: after.map(DiscordUserId::get),
+            guild_id: guild.get(),
+            limit: Some(limit.clamp(1, LARGEST_PAGE)),
+        };
+        let page: Vec<RawMember> = self.get(&endpoint, lane).await?;
+        Ok(page.into_iter().filter_map(RawMember::into_listed).collect())
+    }
+
+    /// Adds a person to a server with the token of their `guilds.join` consent, and with roles if they are new.
+    pub async fn add_member(
+        &self,
+        guild: GuildId,
+        user: DiscordUserId,
+        access_token: &SecretString,
+        roles: &[RoleId],
+        lane: Lane,
+    ) -> Result<Joined, DiscordError> {
+        let endpoint = Endpoint::AddGuildMember {
+            guild_id: guild.get(),
+            user_id: user.get(),
+        };
+        let body = AddMember {
+            access_token: access_token.expose_secret(),
+            roles,
+        };
+        let success = self
+            .send_built(Request::builder(&endpoint).json(&body), lane)
+            .await?;
+        if success.status == 204 {
+            return Ok(Joined::AlreadyThere);
+        }
+        success
+            .json::<RawMember>()
+            .map(|member| Joined::Created(member.into_member(user)))
+    }
+
+    /// Gives a role. A person who has it already keeps it.
+    pub async fn add_role(
+        &self,
+        guild: GuildId,
+        user: DiscordUserId,
+        role: RoleId,
+        reason: &str,
+        lane: Lane,
+    ) -> Result<(), DiscordError> {
+        let endpoint = Endpoint::AddMemberRole {
+            guild_id: guild.get(),
+            role_id: role.get(),
+            user_id: user.get(),
+        };
+        self.change(&endpoint, reason, lane).await
+    }
+
+    /// Takes a role. A person who does not have it stays without.
+    pub async fn remove_role(
+        &self,
+        guild: GuildId,
+        user: DiscordUserId,
+        role: RoleId,
+        reason: &str,
+        lane: Lane,
+    ) -> Result<(), DiscordError> {
+        let endpoint = Endpoint::RemoveMemberRole {
+            guild_id: guild.get(),
+            role_id: role.get(),
+            user_id: user.get(),
+        };
+        self.change(&endpoint, reason, lane).await
+    }
+
+    /// Sends any request that twilight-http can describe, through the limiter.
+    pub async fn send(&self, request: &Request, lane: Lane) -> Result<Success, DiscordError> {
+        let method = request.method().name();
+        let route = Route::new(method, request.path());
+        let mut builder = self
+            .http
+            .request(method_of(request), format!("{}/{}", self.base, request.path()))
+            .headers(request.headers().cloned().unwrap_or_default());
+        if request.use_authorization_token() {
+            builder = builder.header(AUTHORIZATION, self.authorization.clone());
+        }
+        if let Some(body) = request.body() {
+            builder = builder
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_vec());
+        } else if let Some(form) = request.form() {
+            builder = builder
+                .header(CONTENT_TYPE, form.content_type())
+                .body(form.clone().build());
+        }
+        self.exchange(builder, &route, lane).await
+    }
+
+    async fn exchange(
+        &self,
+        builder: reqwest::RequestBuilder,
+        route: &Route,
+        lane: Lane,
+    ) -> Result<Success, DiscordError> {
+        let call = route.to_string();
+        let permit = self.limiter.acquire(route, lane).await?;
+        let response = match builder.send().await {
+            Ok(response) => response,
+            Err(source) => {
+                return Err(DiscordError::NoAnswer {
+                    call,
+                    source: source.without_url(),
+                });
+            }
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        if status == 429 {
+            // Only here does the body matter to the limiter.
+            let body = response.bytes().await.unwrap_or_default();
+            let answer = Answer::new(status, &headers, &body);
+            permit.complete(&answer);
+            let limited = answer.limited();
+            tracing::warn!(route = %call, ?limited, "Discord refused a request over its rate limit");
+            return Err(match limited {
+                Some(limited) => DiscordError::RateLimited { call, limited },
+                None => DiscordError::Outage { call, status },
+            });
+        }
+        permit.complete(&Answer::new(status, &headers, b""));
+        let body = match response.bytes().await {
+            Ok(body) => body.to_vec(),
+            Err(source) => {
+                return Err(DiscordError::NoAnswer {
+                    call,
+                    source: source.without_url(),
+                });
+            }
+        };
+        if (200..300).contains(&status) {
+            Ok(Success { status, body, call })
+        } else {
+            Err(DiscordError::from_answer(call, status, &body))
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, endpoint: &Endpoint<'_>, lane: Lane) -> Result<T, DiscordError> {
+        self.send_built(Request::builder(endpoint), lane).await?.json()
+    }
+
+    async fn change(&self, endpoint: &Endpoint<'_>, reason: &str, lane: Lane) -> Result<(), DiscordError> {
+        // Percent-encoded text is always a good header value; without one the change would still be right.
+        let reason = HeaderValue::from_str(&reason::header_value(reason))
+            .ok()
+            .filter(|value| !value.is_empty());
+        let headers: HeaderMap = reason
+            .map(|reason| (AUDIT_LOG_REASON, reason))
+            .into_iter()
+            .collect();
+        let headers = headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)));
+        self.send_built(Request::builder(endpoint).headers(headers), lane)
+            .await
+            .map(drop)
+    }
+
+    async fn send_built(&self, builder: RequestBuilder, lane: Lane) -> Result<Success, DiscordError> {
+        let request = builder.build().map_err(|source| DiscordError::Request {
+            call: "a request".to_owned(),
+            source,
+        })?;
+        self.send(&request, lane).await
+    }
+}
+
+impl Success {
+    /// The body as `T`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, DiscordError> {
+        serde_json::from_slice(&self.body).map_err(|source| DiscordError::Decode {
+            call: self.call.clone(),
+            source,
+        })
+    }
+}
+
+fn method_of(request: &Request) -> reqwest::Method {
+    match request.method() {
+        twilight_http::request::Method::Delete => reqwest::Method::DELETE,
+        twilight_http::request::Method::Patch => reqwest::Method::PATCH,
+        twilight_http::request::Method::Post => reqwest::Method::POST,
+        twilight_http::request::Method::Put => reqwest::Method::PUT,
+        _ => reqwest::Method::GET,
+    }
+}
