@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tracing::Dispatch;
+use tracing::{Dispatch, warn};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::ParseError, fmt::MakeWriter, layer::SubscriberExt, registry,
     util::SubscriberInitExt, util::TryInitError,
@@ -28,6 +28,9 @@ pub enum TelemetryError {
 pub fn init(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let colours = io::stdout().is_terminal();
     build(config, io::stdout, colours)?.try_init()?;
+    if config.otlp_endpoint.is_some() {
+        warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this version sends no traces");
+    }
     Ok(())
 }
 

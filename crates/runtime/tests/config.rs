@@ -104,6 +104,8 @@ fn every_example_would_be_accepted() {
 
 #[test]
 fn the_examples_of_secrets_are_refused_in_production() {
+    let production_file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(production_file.path(), "production\n").unwrap();
     let env = examples().with("APP_ENV", "production");
     let error = read_everything(&env, Service::Api).unwrap_err();
     let example_faults: BTreeSet<_> = error
@@ -112,6 +114,14 @@ fn the_examples_of_secrets_are_refused_in_production() {
         .filter(|fault| fault.problem().contains("still the example"))
         .map(rolecall_runtime::env::Fault::name)
         .collect();
+    let from_file = examples()
+        .with("APP_ENV", "")
+        .with("APP_ENV_FILE", production_file.path());
+    assert_eq!(
+        read_everything(&from_file, Service::Api).unwrap_err(),
+        error,
+        "however it is said"
+    );
     let secrets: BTreeSet<_> = variables()
         .filter(|variable| variable.is_secret())
         .map(|variable| variable.name)

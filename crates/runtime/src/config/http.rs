@@ -84,9 +84,18 @@ impl HttpConfig {
 
 /// `PUBLIC_URL`, which other sections refer to as well.
 pub(crate) fn public_url(reader: &mut Reader<'_>) -> Read<Origin> {
+    match optional_public_url(reader)? {
+        Some(public_url) => Ok(public_url),
+        None => Err(reader.missing(&registry::PUBLIC_URL)),
+    }
+}
+
+/// `PUBLIC_URL` where the service can do without.
+pub(crate) fn optional_public_url(reader: &mut Reader<'_>) -> Read<Option<Origin>> {
     let app_env = AppEnv::from_env(reader);
-    let public_url = reader.get(&registry::PUBLIC_URL, Origin::parse)?;
-    if app_env.is_ok_and(AppEnv::is_production) && !public_url.is_https() {
+    let public_url = reader.find(&registry::PUBLIC_URL, Origin::parse)?;
+    let is_plain = public_url.as_ref().is_some_and(|url| !url.is_https());
+    if is_plain && app_env.is_ok_and(AppEnv::is_production) {
         return Err(reader.fault(&registry::PUBLIC_URL, "must be https in production"));
     }
     Ok(public_url)

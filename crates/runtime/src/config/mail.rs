@@ -2,7 +2,10 @@
 
 use secrecy::SecretString;
 
-use crate::env::{Read, Reader, parse, registry};
+use crate::{
+    config::{Origin, http::optional_public_url},
+    env::{Read, Reader, parse, registry},
+};
 
 /// How mail leaves.
 #[derive(Debug, Clone)]
@@ -11,6 +14,8 @@ pub struct MailConfig {
     pub smtp_url: SecretString,
     /// `MAIL_FROM`.
     pub from: String,
+    /// `PUBLIC_URL`, where links in mails lead; without it there are none.
+    pub public_url: Option<Origin>,
 }
 
 impl MailConfig {
@@ -18,8 +23,13 @@ impl MailConfig {
     pub fn from_env(reader: &mut Reader<'_>) -> Read<Option<Self>> {
         let smtp_url = reader.find(&registry::SMTP_URL, parse_smtp_url);
         let from = reader.find(&registry::MAIL_FROM, parse_sender);
+        let public_url = optional_public_url(reader);
         match (smtp_url?, from?) {
-            (Some(smtp_url), Some(from)) => Ok(Some(Self { smtp_url, from })),
+            (Some(smtp_url), Some(from)) => Ok(Some(Self {
+                smtp_url,
+                from,
+                public_url: public_url?,
+            })),
             (None, None) => Ok(None),
             (None, Some(_)) => Err(reader.fault(&registry::SMTP_URL, "is not set, but MAIL_FROM is")),
             (Some(_), None) => Err(reader.fault(&registry::MAIL_FROM, "is not set, but SMTP_URL is")),
@@ -78,6 +88,22 @@ mod tests {
             read(&[from])
                 .unwrap_err()
                 .starts_with("SMTP_URL: is not set, but MAIL_FROM is")
+        );
+    }
+
+    #[test]
+    fn links_lead_to_the_public_url_if_it_is_known() {
+        let mail = [("SMTP_URL", "smtp://mail.example"), ("MAIL_FROM", "a@b.c")];
+        assert_eq!(read(&mail).unwrap().unwrap().public_url, None);
+        let [url, from] = mail;
+        let config = read(&[url, from, ("PUBLIC_URL", "https://d.e")])
+            .unwrap()
+            .unwrap();
+        assert_eq!(config.public_url.unwrap().as_str(), "https://d.e");
+        let error = read(&[url, from, ("PUBLIC_URL", "http://d.e"), ("APP_ENV", "production")]).unwrap_err();
+        assert!(
+            error.starts_with("PUBLIC_URL: must be https in production"),
+            "{error}"
         );
     }
 

@@ -52,8 +52,13 @@ impl<'a> Reader<'a> {
     ) -> Read<T> {
         match self.find(variable, parse)? {
             Some(value) => Ok(value),
-            None => Err(self.fault(variable, "is not set")),
+            None => Err(self.missing(variable)),
         }
+    }
+
+    /// Records that `variable` is not set.
+    pub(crate) fn missing(&mut self, variable: &'static Variable) -> Reported {
+        self.fault(variable, "is not set")
     }
 
     /// The value of `variable`, else its default, else `None`.
@@ -117,8 +122,10 @@ impl<'a> Reader<'a> {
         Ok(Some(text))
     }
 
-    fn is_production(&self) -> bool {
-        self.env.get(registry::APP_ENV.name) == Some(OsStr::new("production"))
+    fn is_production(&mut self) -> bool {
+        // No recursion: `APP_ENV` is no secret.
+        self.text(&registry::APP_ENV)
+            .is_ok_and(|text| text.as_deref() == Some("production"))
     }
 }
 

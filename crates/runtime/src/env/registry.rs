@@ -138,7 +138,8 @@ variables! {
         RUST_LOG [Api Worker Bot Cli] Default("info"), Public,
             "What is logged: a level, or levels by module.", "info,rolecall_worker=debug";
         OTEL_EXPORTER_OTLP_ENDPOINT [Api Worker Bot] Optional, Public,
-            "Where traces go by OTLP over HTTP; unset: nowhere.", "http://localhost:4318";
+            "Where traces are to go by OTLP over HTTP; checked, but nothing is sent there yet.",
+            "http://localhost:4318";
         DRAIN_DELAY [Api] Default("5s"), Public,
             "How long the listener stays open after `/ready` turned 503, so that proxies notice.", "5s";
         DRAIN_TIMEOUT [Api Worker Bot] Default("25s"), Public,
@@ -171,8 +172,9 @@ variables! {
         HEALTH_PORT [Api Worker Bot]
             DefaultOf(&[(Service::Api, "3003"), (Service::Worker, "3001"), (Service::Bot, "3002")]), Public,
             "The port of `/health`, `/ready` and `/metrics`; not for the public.", "3003";
-        PUBLIC_URL [Api] Required, Public,
-            "The origin that members see; https in production.", "http://localhost:3000";
+        PUBLIC_URL [Api Worker] Required, Public,
+            "The origin that members see; https in production. A worker without it sends mails without links to it.",
+            "http://localhost:3000";
         CORS_ALLOWED_ORIGINS [Api] Optional, Public,
             "Comma list of other origins whose pages may call the API; unset: none.", "https://www.example.com";
         TRUSTED_PROXIES [Api] Optional, Public,

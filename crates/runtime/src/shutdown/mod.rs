@@ -1,11 +1,4 @@
 //! Stopping in stages: drain first, cut off only what does not end in time.
-//!
-//! | token | set | who watches it |
-//! |---|---|---|
-//! | `draining` | by the first signal, or by a critical task that ended | intake of work; `/ready` |
-//! | `closing` | `DRAIN_DELAY` later | public listeners: proxies have noticed by then |
-//! | `aborted` | `DRAIN_TIMEOUT` after that, or by a second signal | whatever still runs |
-//! | `finished` | when all work has ended | what work leans on: health listener, lease |
 
 mod tasks;
 
@@ -18,6 +11,13 @@ use tracing::{info, warn};
 pub use tasks::{RunError, Tasks};
 
 /// The stages of a stop; clones share them.
+///
+/// | token | set | who watches it |
+/// |---|---|---|
+/// | `draining` | by the first signal, or by a critical task that ended | intake of work; `/ready` |
+/// | `closing` | `DRAIN_DELAY` later | public listeners: proxies have noticed by then |
+/// | `aborted` | `DRAIN_TIMEOUT` after that, or by a second signal | whatever still runs |
+/// | `finished` | when all work has ended | what work leans on: health listener, lease |
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     draining: CancellationToken,

@@ -160,7 +160,9 @@ impl Tasks {
         if timeout(LAST_MOMENT, self.support.wait()).await.is_err() && in_time {
             cut_off = self.running();
         }
-        info!("drained");
+        if cut_off.is_empty() {
+            info!("drained");
+        }
         self.outcome(cut_off)
     }
 
@@ -293,6 +295,13 @@ mod tests {
         (shutdown.clone(), Tasks::new(shutdown))
     }
 
+    /// The end of the process; a day is longer than any drain, and passes at once on a paused clock.
+    async fn end(tasks: &Tasks) -> Result<(), RunError> {
+        timeout(Duration::from_hours(24), tasks.run_until_done(DRAIN))
+            .await
+            .expect("the process ends")
+    }
+
     /// A task that ends as it should.
     async fn until(token: CancellationToken) -> Result<(), Infallible> {
         token.cancelled().await;
@@ -312,7 +321,7 @@ mod tests {
         let job = tasks.spawn("job", async { released.await.unwrap() });
 
         shutdown.drain();
-        let done = tasks.run_until_done(DRAIN);
+        let done = end(&tasks);
         tokio::pin!(done);
         assert!(futures::poll!(&mut done).is_pending(), "the job still runs");
         release.send(()).unwrap();
@@ -335,7 +344,7 @@ mod tests {
             begun.elapsed()
         };
         shutdown.drain();
-        let (result, closed_after) = tokio::join!(tasks.run_until_done(DRAIN), closed_after);
+        let (result, closed_after) = tokio::join!(end(&tasks), closed_after);
         assert_eq!(closed_after, DRAIN.delay);
         assert_eq!(begun.elapsed(), DRAIN.delay + DRAIN.timeout + LAST_MOMENT);
         assert!(shutdown.aborted().is_cancelled());
@@ -354,7 +363,7 @@ mod tests {
             async move { aborted.cancelled().await }
         });
         shutdown.abort();
-        let result = tasks.run_until_done(DRAIN).await;
+        let result = end(&tasks).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
         assert!(
             matches!(result, Err(RunError::CutOff { .. }) | Ok(())),
@@ -366,7 +375,7 @@ mod tests {
     async fn the_error_of_a_critical_task_stops_the_process_and_is_named() {
         let (shutdown, tasks) = start();
         tasks.spawn_critical("shard", async { Err::<(), _>(io::Error::other("token refused")) });
-        let error = tasks.run_until_done(DRAIN).await.unwrap_err();
+        let error = end(&tasks).await.unwrap_err();
         assert_eq!(chain(&error), "task shard failed: token refused");
         assert!(shutdown.draining().is_cancelled());
     }
@@ -375,7 +384,7 @@ mod tests {
     async fn a_critical_task_that_simply_ends_stops_the_process() {
         let (_, tasks) = start();
         tasks.spawn_critical("worker", async { Ok::<(), Infallible>(()) });
-        let error = tasks.run_until_done(DRAIN).await.unwrap_err();
+        let error = end(&tasks).await.unwrap_err();
         assert_eq!(error.to_string(), "task worker ended although nobody stopped it");
     }
 
@@ -383,7 +392,7 @@ mod tests {
     async fn a_panic_in_a_critical_task_stops_the_process() {
         let (_, tasks) = start();
         tasks.spawn_critical("cron", clumsy());
-        let error = tasks.run_until_done(DRAIN).await.unwrap_err();
+        let error = end(&tasks).await.unwrap_err();
         assert_eq!(error.to_string(), "task cron panicked: out of cheese");
     }
 
@@ -396,7 +405,7 @@ mod tests {
             .unwrap();
         assert!(!shutdown.draining().is_cancelled());
         shutdown.drain();
-        tasks.run_until_done(DRAIN).await.unwrap();
+        end(&tasks).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -408,30 +417,24 @@ mod tests {
             Err::<(), _>(io::Error::other("could not hand back"))
         });
         shutdown.drain();
-        assert!(matches!(
-            tasks.run_until_done(DRAIN).await,
-            Err(RunError::Failed { .. })
-        ));
+        assert!(matches!(end(&tasks).await, Err(RunError::Failed { .. })));
     }
 
     #[tokio::test(start_paused = true)]
     async fn support_outlives_the_work() {
         let (shutdown, tasks) = start();
         let (release, released) = oneshot::channel::<()>();
-        let finished = shutdown.finished();
-        tasks.spawn("job", async move {
-            released.await.unwrap();
-            assert!(
-                !finished.is_cancelled(),
-                "the lease must hold until the job is done"
-            );
-        });
+        tasks.spawn("job", async { released.await.unwrap() });
         tasks.spawn_support("lease", until(shutdown.finished()));
         shutdown.drain();
-        let done = tasks.run_until_done(DRAIN);
+        let done = end(&tasks);
         tokio::pin!(done);
         assert!(futures::poll!(&mut done).is_pending());
         assert_eq!(tasks.running(), ["job", "lease"]);
+        assert!(
+            !shutdown.finished().is_cancelled(),
+            "the lease must hold until the job is done"
+        );
         release.send(()).unwrap();
         done.await.unwrap();
         assert!(tasks.running().is_empty());
@@ -442,7 +445,7 @@ mod tests {
         let (shutdown, tasks) = start();
         tasks.spawn_critical("intake", until(shutdown.draining()));
         tasks.spawn_support("lease", async { Ok::<(), Infallible>(()) });
-        let error = tasks.run_until_done(DRAIN).await.unwrap_err();
+        let error = end(&tasks).await.unwrap_err();
         assert_eq!(error.to_string(), "task lease ended although nobody stopped it");
     }
 }
