@@ -15,7 +15,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::{config::DrainConfig, shutdown::Shutdown};
@@ -79,8 +79,15 @@ struct Ledger {
 
 #[derive(Debug, Default)]
 struct Running {
-    names: BTreeMap<u64, Name>,
+    names: BTreeMap<u64, (Tier, Name)>,
     last: u64,
+}
+
+/// What a task is to a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tier {
+    Work,
+    Support,
 }
 
 /// Takes a task off the list of running ones when it ends, however it ends.
@@ -106,7 +113,7 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let name = name.into();
-        let entry = self.enter(name.clone());
+        let entry = self.enter(Tier::Work, name.clone());
         let task = async move {
             let _entry = entry;
             if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
@@ -123,8 +130,7 @@ impl Tasks {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.work
-            .spawn(self.watch(name.into(), self.shutdown.draining(), future));
+        self.work.spawn(self.watch(Tier::Work, name.into(), future));
     }
 
     /// Spawns a task that the work leans on: it runs until [`Shutdown::finished`], and is as
@@ -134,8 +140,7 @@ impl Tasks {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.support
-            .spawn(self.watch(name.into(), self.shutdown.finished(), future));
+        self.support.spawn(self.watch(Tier::Support, name.into(), future));
     }
 
     /// Waits for the end of the process: for a drain to begin, and then for the work to end, for
@@ -151,14 +156,14 @@ impl Tasks {
         };
         let mut cut_off = Vec::new();
         if !in_time {
-            cut_off = self.running();
+            cut_off = self.running(Tier::Work);
             warn!(tasks = ?cut_off, "cutting off what still runs");
             self.shutdown.abort();
             let _ = timeout(LAST_MOMENT, self.work.wait()).await;
         }
         self.shutdown.finish();
         if timeout(LAST_MOMENT, self.support.wait()).await.is_err() && in_time {
-            cut_off = self.running();
+            cut_off = self.running(Tier::Support);
         }
         if cut_off.is_empty() {
             info!("drained");
@@ -187,27 +192,27 @@ impl Tasks {
     }
 
     /// The names of the tasks that run now.
-    fn running(&self) -> Vec<String> {
-        self.ledger
-            .running()
+    fn running(&self, wanted: Tier) -> Vec<String> {
+        let running = self.ledger.running();
+        running
             .names
             .values()
-            .map(ToString::to_string)
+            .filter(|(tier, _)| *tier == wanted)
+            .map(|(_, name)| name.to_string())
             .collect()
     }
 
-    /// `future` with a name, watched: before `may_end` is set it must not end.
-    fn watch<F, E>(
-        &self,
-        name: Name,
-        may_end: CancellationToken,
-        future: F,
-    ) -> impl Future<Output = ()> + Send + 'static
+    /// `future` with a name, watched: before its tier may end it must not end.
+    fn watch<F, E>(&self, tier: Tier, name: Name, future: F) -> impl Future<Output = ()> + Send + 'static
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        let entry = self.enter(name.clone());
+        let may_end = match tier {
+            Tier::Work => self.shutdown.draining(),
+            Tier::Support => self.shutdown.finished(),
+        };
+        let entry = self.enter(tier, name.clone());
         let span = info_span!(parent: None, "task", task.name = %name);
         let (shutdown, ledger) = (self.shutdown.clone(), Arc::clone(&self.ledger));
         let watched = async move {
@@ -235,11 +240,11 @@ impl Tasks {
         watched.instrument(span)
     }
 
-    fn enter(&self, name: Name) -> Entry {
+    fn enter(&self, tier: Tier, name: Name) -> Entry {
         let mut running = self.ledger.running();
         running.last += 1;
         let number = running.last;
-        running.names.insert(number, name);
+        running.names.insert(number, (tier, name));
         Entry {
             ledger: Arc::clone(&self.ledger),
             number,
@@ -282,6 +287,7 @@ mod tests {
     use std::{convert::Infallible, future::pending, io};
 
     use tokio::sync::oneshot;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -335,6 +341,7 @@ mod tests {
         let (shutdown, tasks) = start();
         let begun = tokio::time::Instant::now();
         tasks.spawn("stuck", pending());
+        tasks.spawn_support("health", until(shutdown.finished()));
         let closed = tasks.spawn("listener", {
             let closing = shutdown.closing();
             async move { closing.cancelled().await }
@@ -430,14 +437,26 @@ mod tests {
         let done = end(&tasks);
         tokio::pin!(done);
         assert!(futures::poll!(&mut done).is_pending());
-        assert_eq!(tasks.running(), ["job", "lease"]);
+        assert_eq!(
+            (tasks.running(Tier::Work), tasks.running(Tier::Support)),
+            (vec!["job".to_owned()], vec!["lease".to_owned()])
+        );
         assert!(
             !shutdown.finished().is_cancelled(),
             "the lease must hold until the job is done"
         );
         release.send(()).unwrap();
         done.await.unwrap();
-        assert!(tasks.running().is_empty());
+        assert!(tasks.running(Tier::Support).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn support_that_does_not_end_is_named() {
+        let (shutdown, tasks) = start();
+        tasks.spawn_support("lease", pending::<Result<(), Infallible>>());
+        shutdown.drain();
+        let error = end(&tasks).await.unwrap_err();
+        assert_eq!(error.to_string(), "stopped before these tasks were done: lease");
     }
 
     #[tokio::test(start_paused = true)]
