@@ -1,0 +1,84 @@
+//! What can be asked on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use rolecall_runtime::version::version;
+
+/// Runs a Rolecall installation: migrations, plans, staff, recurring jobs, and why somebody has a role.
+#[derive(Debug, Parser)]
+#[command(name = "rolecall", version = version(), arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// Print JSON for machines instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Apply the database migrations that are missing, through `DIRECT_URL`.
+    Migrate,
+    /// What is sold, and which roles it gives.
+    #[command(subcommand)]
+    Plans(Plans),
+    /// Who is staff.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Recurring jobs.
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Why somebody has, or lacks, their roles.
+    Why {
+        /// A member id, a Discord user id or an e-mail address.
+        who: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plans {
+    /// Make the installation sell what the file says; prints what changes.
+    Apply {
+        /// The plans file.
+        file: PathBuf,
+        /// Only print what would change.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print what is sold now, in the form of a plans file.
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Make somebody staff, even before they first sign in.
+    Grant {
+        /// A Discord user id or an e-mail address.
+        who: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Jobs {
+    /// The newest run of every recurring job.
+    List,
+    /// Run a recurring job now, wait for it, and print what it did.
+    Run {
+        /// Its name, such as `due_sweep`.
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

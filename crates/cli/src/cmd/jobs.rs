@@ -1,0 +1,126 @@
+//! `rolecall jobs`.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::bail;
+use chrono::SecondsFormat;
+use rolecall_db::cron_runs::{CronRun, find_run, insert_manual_run, list_last_runs};
+use rolecall_domain::ids::uuid_v7;
+use rolecall_queue::jobs::RunCron;
+use rolecall_runtime::env::Env;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{config, host::Host, output::Printer};
+
+/// A run that no worker has taken up for this long: probably none is running.
+const NO_WORKER: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The recurring jobs of this version.
+const NAMES: [&str; 3] = ["due_sweep", "grace_expiry", "retention"];
+
+#[derive(Debug, Serialize)]
+struct RunView {
+    job: String,
+    state: String,
+    scheduled_for: String,
+    outcome: Option<String>,
+}
+
+impl From<CronRun> for RunView {
+    fn from(run: CronRun) -> Self {
+        Self {
+            job: run.job,
+            state: run.state,
+            scheduled_for: run.scheduled_for.to_rfc3339_opts(SecondsFormat::Secs, true),
+            outcome: run.outcome,
+        }
+    }
+}
+
+impl RunView {
+    fn text(&self) -> String {
+        let outcome = self.outcome.as_deref().unwrap_or("");
+        format!(
+            "{:<14} {:<10} {}  {outcome}",
+            self.job, self.state, self.scheduled_for
+        )
+    }
+}
+
+pub(super) async fn list(env: &Env, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let host = Host::new(&config::database(env)?)?;
+    let mut tx = host.db.begin().await?;
+    let runs: Vec<RunView> = list_last_runs(&mut tx)
+        .await?
+        .into_iter()
+        .map(RunView::from)
+        .collect();
+    tx.commit().await?;
+    printer.answer(&runs, |runs| {
+        if runs.is_empty() {
+            return "No recurring job has run yet. Is a worker running with ENABLE_CRON_JOBS=true?"
+                .to_owned();
+        }
+        runs.iter().map(RunView::text).collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn run(env: &Env, printer: &Printer, name: &str) -> anyhow::Result<ExitCode> {
+    if !NAMES.contains(&name) {
+        printer.error(&format!(
+            "there is no recurring job {name:?}; there are {}",
+            NAMES.join(", ")
+        ));
+        return Ok(ExitCode::from(2));
+    }
+    let config = config::with_redis(env)?;
+    let host = Host::new(&config.database)?;
+    let now = host.clock.now();
+    let run_id = uuid_v7(now, &*host.rng);
+    let mut tx = host.db.begin().await?;
+    insert_manual_run(&mut tx, run_id, name, now).await?;
+    tx.commit().await?;
+    host.push(
+        &config.redis,
+        &RunCron {
+            job: name.to_owned(),
+            run_id,
+            requested_at: now,
+        },
+    )
+    .await?;
+    let run = wait(&host, run_id).await?;
+    let succeeded = run.state == "succeeded";
+    printer.answer(&RunView::from(run), RunView::text)?;
+    Ok(if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Waits until a worker has finished the run.
+async fn wait(host: &Host, run_id: Uuid) -> anyhow::Result<CronRun> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let mut tx = host.db.begin().await?;
+        let run = find_run(&mut tx, run_id).await?;
+        tx.commit().await?;
+        match run {
+            Some(run) if run.finished_at.is_some() => return Ok(run),
+            Some(run) if run.started_at.is_none() && waited >= NO_WORKER => {
+                bail!(
+                    "no worker has taken the run up within {} s; is one running?",
+                    NO_WORKER.as_secs()
+                )
+            }
+            Some(_) => {}
+            None => bail!("the run {run_id} is gone"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        waited += LOOK_EVERY;
+    }
+}

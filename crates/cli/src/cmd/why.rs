@@ -1,0 +1,116 @@
+//! `rolecall why`.
+
+use std::{fmt::Write, process::ExitCode};
+
+use anyhow::bail;
+use rolecall_db::{
+    Connection,
+    discord_accounts::find_account,
+    members::{find_member, list_members_with_email},
+    why::{Why, WhyGuild, WhyRole, find_why},
+};
+use rolecall_domain::{
+    ids::{DiscordUserId, MemberId},
+    roles::Reason,
+};
+use rolecall_runtime::env::Env;
+
+use crate::{config, host::Host, output::Printer};
+
+pub(super) async fn run(env: &Env, printer: &Printer, who: &str) -> anyhow::Result<ExitCode> {
+    let host = Host::new(&config::database(env)?)?;
+    let mut tx = host.db.begin().await?;
+    let member_id = find(&mut tx, who).await?;
+    let why = find_why(&mut tx, member_id, host.clock.now()).await?;
+    tx.commit().await?;
+    let Some(why) = why else {
+        bail!("there is no member {member_id}")
+    };
+    printer.answer(&why, text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one member that is meant.
+async fn find(conn: &mut Connection, who: &str) -> anyhow::Result<MemberId> {
+    if let Ok(id) = who.parse::<MemberId>()
+        && let Some(member) = find_member(conn, id).await?
+    {
+        return Ok(member.id);
+    }
+    if let Ok(user_id) = who.parse::<DiscordUserId>()
+        && let Some(account) = find_account(conn, user_id).await?
+    {
+        return Ok(account.member_id);
+    }
+    match list_members_with_email(conn, who).await?.as_slice() {
+        [] => {
+            bail!("nobody is known as {who:?}: expected a member id, a Discord user id or an e-mail address")
+        }
+        [one] => Ok(*one),
+        several => {
+            let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
+            bail!(
+                "{} members have that address; name one of them: {}",
+                several.len(),
+                ids.join(", ")
+            )
+        }
+    }
+}
+
+fn text(why: &Why) -> String {
+    let mut text = format!("member   {}\n", why.member.id);
+    let discord = why
+        .member
+        .discord_user_id
+        .map_or_else(|| "not linked".to_owned(), |id| id.to_string());
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "discord  {discord}");
+    let _ = writeln!(text, "standing {}", why.standing.unwrap_or("none"));
+    if why.guilds.is_empty() {
+        text.push_str("\nNothing in any server depends on this member.\n");
+    }
+    for guild in &why.guilds {
+        write_guild(&mut text, guild);
+    }
+    text
+}
+
+fn write_guild(text: &mut String, guild: &WhyGuild) {
+    let _ = writeln!(
+        text,
+        "\nserver {}: {} (revision {}, applied {})",
+        guild.guild, guild.state, guild.revision, guild.applied_revision
+    );
+    if let Some(reason) = &guild.blocked_reason {
+        let _ = writeln!(text, "  blocked: {reason}");
+    }
+    for role in &guild.roles {
+        let _ = writeln!(text, "  role {}: {}", role.role, state(role));
+        for reason in &role.reasons {
+            let _ = writeln!(text, "    because {}", because(reason));
+        }
+    }
+}
+
+const fn state(role: &WhyRole) -> &'static str {
+    match (role.desired, role.observed) {
+        (true, Some(true)) => "has it, and should",
+        (true, Some(false)) => "lacks it, and should have it",
+        (true, None) => "should have it; not looked at yet",
+        (false, Some(true)) => "has it, and should not, unless somebody else gave it",
+        (false, _) => "should not have it",
+    }
+}
+
+fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::Subscription { id, plan, detail } | Reason::Alumni { id, plan, detail } => {
+            format!("subscription {id} to plan {plan}: {detail}")
+        }
+        Reason::Grant { id, plan, detail } => format!("grant {id} of plan {plan}: {detail}"),
+        Reason::Debt { id, plan, detail } => {
+            format!("money is owed on subscription {id} to plan {plan}: {detail}")
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The sections of the environment that the commands read: each only what it needs.
+
+use rolecall_runtime::{
+    config::{DatabaseConfig, RedisConfig, StripeConfig},
+    env::{ConfigError, Env, Service, registry},
+};
+
+/// What a command needs that works with the database alone.
+pub(crate) fn database(env: &Env) -> Result<DatabaseConfig, ConfigError> {
+    env.read(Service::Cli, DatabaseConfig::from_env)
+}
+
+/// What a command needs that also gives the worker something to do.
+#[derive(Debug)]
+pub(crate) struct WithRedis {
+    pub(crate) database: DatabaseConfig,
+    pub(crate) redis: RedisConfig,
+}
+
+pub(crate) fn with_redis(env: &Env) -> Result<WithRedis, ConfigError> {
+    env.read(Service::Cli, |reader| {
+        let database = DatabaseConfig::from_env(reader);
+        let redis = RedisConfig::from_env(reader);
+        Ok(WithRedis {
+            database: database?,
+            redis: redis?,
+        })
+    })
+}
+
+/// How to call Stripe, where a key is given: without one, prices are checked later, by the worker.
+pub(crate) fn stripe(env: &Env) -> Result<Option<StripeConfig>, ConfigError> {
+    env.read(Service::Cli, |reader| {
+        match reader.find(&registry::STRIPE_SECRET_KEY, rolecall_runtime::env::parse::text)? {
+            Some(_) => StripeConfig::from_env(reader).map(Some),
+            None => Ok(None),
+        }
+    })
+}
