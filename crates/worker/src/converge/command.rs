@@ -1,0 +1,50 @@
+//! A role command from its due row: complete, so that the newest one alone is enough.
+
+use chrono::{DateTime, Utc};
+use rolecall_db::{
+    Connection,
+    breakers::list_breakers,
+    discord_accounts::SealedTokens,
+    member_guilds::lock_member_guild,
+    member_roles::{MemberRole, list_member_roles, set_first_revision},
+};
+use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
+use rolecall_queue::jobs::ApplyRoles;
+
+use crate::error::WorkError;
+
+/// The command that makes the newest revision so. Roles behind an open breaker are left out: the
+/// server would refuse them again.
+pub async fn build(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    tokens: Option<&SealedTokens>,
+    now: DateTime<Utc>,
+) -> Result<Option<ApplyRoles>, WorkError> {
+    let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
+        return Ok(None);
+    };
+    set_first_revision(conn, guild_id, user_id, row.revision).await?;
+    let roles = list_member_roles(conn, guild_id, user_id).await?;
+    let breakers = list_breakers(conn, guild_id).await?;
+    let pick = |wanted: fn(&MemberRole) -> bool| -> Vec<RoleId> {
+        let open = roles
+            .iter()
+            .filter(|role| wanted(role) && !breakers.contains_key(&role.role_id));
+        open.map(|role| role.role_id).collect()
+    };
+    let add = pick(|role| role.desired);
+    let token = tokens.filter(|tokens| row.join_wanted && !add.is_empty() && now < tokens.expires_at);
+    Ok(Some(ApplyRoles {
+        guild_id,
+        user_id,
+        add,
+        remove: pick(MemberRole::must_go),
+        revision: row.revision,
+        lane: row.lane,
+        reason: row.reason,
+        join: token.map(|tokens| tokens.access_sealed.clone()),
+        probe: false,
+    }))
+}

@@ -1,0 +1,99 @@
+//! One person in one server: what should be against what was last seen there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use rolecall_db::{
+    Connection,
+    breakers::list_breakers,
+    discord_accounts::{DiscordAccount, SealedTokens},
+    member_guilds::{Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due},
+    member_roles::{MemberRole, list_member_roles, set_desired},
+};
+use rolecall_domain::{
+    ids::{GuildId, RoleId},
+    roles::Reason,
+};
+use rolecall_queue::jobs::ApplyRoles;
+
+use crate::{
+    converge::{Cause, command},
+    error::WorkError,
+    timing::send_again_at,
+};
+
+/// A look at one person in one server.
+pub(super) struct Visit<'a> {
+    pub(super) guild_id: GuildId,
+    pub(super) account: &'a DiscordAccount,
+    pub(super) tokens: Option<&'a SealedTokens>,
+    pub(super) cause: Cause,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Visit<'_> {
+    /// Keeps what the person should have here; if that is not what was seen, makes a new revision
+    /// due and returns its command.
+    pub(super) async fn converge(
+        &self,
+        conn: &mut Connection,
+        wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
+    ) -> Result<Option<ApplyRoles>, WorkError> {
+        let (guild_id, user_id) = (self.guild_id, self.account.user_id);
+        insert_member_guild(conn, guild_id, user_id, self.account.member_id).await?;
+        let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
+            return Ok(None);
+        };
+        let before = list_member_roles(conn, guild_id, user_id).await?;
+        if desired(&before) != *wanted {
+            set_desired(conn, guild_id, user_id, wanted).await?;
+        }
+        let after = list_member_roles(conn, guild_id, user_id).await?;
+        let changed = !desired(&before).into_keys().eq(wanted.keys().copied());
+        if !self.is_due(conn, &row, &after, changed).await? {
+            return Ok(None);
+        }
+        let due = Due {
+            lane: self.cause.lane(),
+            reason: self.cause.trigger.as_str(),
+            join_wanted: self.cause.join,
+            send_at: send_again_at(self.now, 1),
+        };
+        set_due(conn, guild_id, user_id, &due).await?;
+        command::build(conn, guild_id, user_id, self.tokens, self.now).await
+    }
+
+    async fn is_due(
+        &self,
+        conn: &mut Connection,
+        row: &MemberGuild,
+        roles: &[MemberRole],
+        changed: bool,
+    ) -> Result<bool, WorkError> {
+        let anything = roles.iter().any(|role| role.desired || role.must_go());
+        if changed || (self.cause.forced && anything) {
+            return Ok(true);
+        }
+        Ok(match row.state {
+            // Its command is on the way, or will be sent again by the sweeper.
+            GuildState::Due | GuildState::Held => false,
+            // Waits for the person to join, unless they have just asked for it.
+            GuildState::WaitingForMember => self.cause.join && anything,
+            GuildState::InSync => roles.iter().any(|role| !role.is_in_sync()),
+            GuildState::Blocked => {
+                let breakers = list_breakers(conn, row.guild_id).await?;
+                roles
+                    .iter()
+                    .any(|role| !role.is_in_sync() && !breakers.contains_key(&role.role_id))
+            }
+        })
+    }
+}
+
+fn desired(roles: &[MemberRole]) -> BTreeMap<RoleId, BTreeSet<Reason>> {
+    roles
+        .iter()
+        .filter(|role| role.desired)
+        .map(|role| (role.role_id, role.reasons.clone()))
+        .collect()
+}

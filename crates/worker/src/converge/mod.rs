@@ -1,0 +1,127 @@
+//! The one convergent path: facts, standing, desired roles, difference, and the commands that are owed.
+//!
+//! Every trigger comes through here, inside the transaction that wrote its cause. What is owed to the
+//! outside is written as due rows; [`Converged`] holds the hints that are sent after the commit.
+
+pub mod command;
+mod facts;
+mod guild;
+mod welcome;
+
+use chrono::{DateTime, Utc};
+use rolecall_db::{
+    Connection,
+    discord_accounts::{DiscordAccount, find_account_of, find_tokens},
+    member_guilds::list_member_guilds,
+    members::{Owed, lock_member, set_converged},
+};
+use rolecall_domain::{
+    ids::{DiscordUserId, GuildId, MemberId, NotificationId},
+    roles::desired_roles,
+    trigger::Trigger,
+};
+use rolecall_queue::jobs::{ApplyRoles, Lane};
+use std::collections::BTreeSet;
+
+use crate::{converge::guild::Visit, ctx::Ctx, error::WorkError};
+
+/// What a convergence leaves to be told after the commit.
+#[derive(Debug, Default)]
+pub struct Converged {
+    /// The person.
+    pub member_id: Option<MemberId>,
+    /// Role commands that became due.
+    pub commands: Vec<ApplyRoles>,
+    /// Messages that became due.
+    pub notifications: Vec<NotificationId>,
+}
+
+/// Why, and with what urgency, a person is converged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause {
+    pub(crate) trigger: Trigger,
+    pub(crate) join: bool,
+    pub(crate) forced: bool,
+}
+
+impl Cause {
+    /// The cause at hand together with those that were waiting.
+    fn of(trigger: Trigger, owed: Owed) -> Self {
+        // A sweep only carries out what somebody else gave cause to.
+        let named = if trigger == Trigger::Sweep {
+            owed.trigger.unwrap_or(trigger)
+        } else {
+            trigger
+        };
+        Self {
+            trigger: named,
+            join: owed.join || trigger.wants_join(),
+            forced: owed.forced || trigger.is_forced(),
+        }
+    }
+
+    pub(crate) fn lane(self) -> Lane {
+        if self.trigger.is_bulk() && !self.join {
+            Lane::Bulk
+        } else {
+            Lane::Now
+        }
+    }
+}
+
+/// Works out what a person should have and writes what is owed for it. Nobody: nothing.
+pub async fn converge(
+    conn: &mut Connection,
+    ctx: &Ctx,
+    member_id: MemberId,
+    trigger: Trigger,
+    now: DateTime<Utc>,
+) -> Result<Converged, WorkError> {
+    let Some(owed) = lock_member(conn, member_id).await? else {
+        return Ok(Converged::default());
+    };
+    let cause = Cause::of(trigger, owed);
+    let catalog = ctx.catalog.load(conn).await?;
+    let facts = facts::derive(conn, member_id, &catalog, ctx.default_grace, now).await?;
+    let mut converged = Converged {
+        member_id: Some(member_id),
+        ..Converged::default()
+    };
+    for subscription in &facts.first_access {
+        converged
+            .notifications
+            .extend(welcome::owe(conn, ctx, member_id, subscription, now).await?);
+    }
+    if let Some(account) = find_account_of(conn, member_id).await? {
+        let desired = desired_roles(&facts.facts, &catalog, now);
+        let tokens = find_tokens(conn, member_id).await?;
+        let known = known_guilds(conn, &account).await?;
+        for guild_id in desired.keys().copied().collect::<BTreeSet<_>>().union(&known) {
+            let visit = Visit {
+                guild_id: *guild_id,
+                account: &account,
+                tokens: tokens.as_ref(),
+                cause,
+                now,
+            };
+            let wanted = desired.get(guild_id).cloned().unwrap_or_default();
+            converged.commands.extend(visit.converge(conn, &wanted).await?);
+        }
+    }
+    set_converged(conn, member_id, facts.facts.next_change_at(now)).await?;
+    Ok(converged)
+}
+
+/// The servers in which we keep a row for the account.
+async fn known_guilds(
+    conn: &mut Connection,
+    account: &DiscordAccount,
+) -> Result<BTreeSet<GuildId>, WorkError> {
+    let of_account = |user_id: DiscordUserId| user_id == account.user_id;
+    let rows = list_member_guilds(conn, account.member_id).await?;
+    Ok(rows
+        .into_iter()
+        .filter(|row| of_account(row.user_id))
+        .map(|row| row.guild_id)
+        .collect())
+}

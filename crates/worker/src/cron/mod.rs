@@ -1,0 +1,107 @@
+//! Recurring jobs: every worker ticks, and whoever inserts the tick's row runs it.
+//!
+//! A tick that nobody ran is not caught up: each job works off all that is due when it runs.
+
+pub mod due_sweep;
+mod grace_expiry;
+mod retention;
+pub mod ticker;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::BoxFuture;
+use rolecall_db::cron_runs::finish_run;
+use uuid::Uuid;
+
+use crate::{ctx::Ctx, error::WorkError};
+
+/// A recurring job.
+pub struct CronJob {
+    /// Its name, in the contract and in `rolecall jobs run`.
+    pub name: &'static str,
+    /// How often it runs; ticks are multiples of this since 1970.
+    pub every: TimeDelta,
+    run: for<'a> fn(&'a Ctx) -> BoxFuture<'a, Result<String, WorkError>>,
+}
+
+impl std::fmt::Debug for CronJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CronJob")
+            .field("name", &self.name)
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CronJob {
+    /// The newest tick at or before `now`.
+    pub fn tick_before(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let every = self.every.num_seconds().max(1);
+        let seconds = now.timestamp();
+        DateTime::from_timestamp(seconds - seconds.rem_euclid(every), 0).unwrap_or(now)
+    }
+}
+
+/// All of them.
+pub static JOBS: [CronJob; 3] = [
+    CronJob {
+        name: "due_sweep",
+        every: TimeDelta::seconds(10),
+        run: |ctx| Box::pin(due_sweep::run(ctx)),
+    },
+    CronJob {
+        name: "grace_expiry",
+        every: TimeDelta::seconds(30),
+        run: |ctx| Box::pin(grace_expiry::run(ctx)),
+    },
+    CronJob {
+        name: "retention",
+        every: TimeDelta::hours(1),
+        run: |ctx| Box::pin(retention::run(ctx)),
+    },
+];
+
+/// The job with this name.
+pub fn find(name: &str) -> Option<&'static CronJob> {
+    JOBS.iter().find(|job| job.name == name)
+}
+
+/// Every name, for people.
+pub fn names() -> String {
+    JOBS.iter().map(|job| job.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs a job that was claimed, and notes how it ended. A failure is noted, not passed on: the next
+/// tick is the retry.
+pub async fn run_and_note(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<(), WorkError> {
+    let result = (job.run)(ctx).await;
+    let (succeeded, outcome) = match result {
+        Ok(outcome) => (true, outcome),
+        Err(error) => {
+            tracing::error!(cron.job = job.name, %error, "a recurring job failed; its next tick tries again");
+            (false, error.to_string())
+        }
+    };
+    let mut tx = ctx.db.begin().await?;
+    finish_run(&mut tx, run_id, succeeded, &outcome, ctx.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_ticks_are_multiples_of_the_period() {
+        let names: BTreeSet<_> = JOBS.iter().map(|job| job.name).collect();
+        assert_eq!(names.len(), JOBS.len());
+        let now = DateTime::from_timestamp(1_790_000_017, 500_000_000).unwrap();
+        for job in &JOBS {
+            let tick = job.tick_before(now);
+            assert!(tick <= now && now - tick < job.every, "{}", job.name);
+            assert_eq!(job.tick_before(tick), tick, "{}", job.name);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Why a piece of work could not be done, and what follows for its job.
+
+use std::time::Duration;
+
+use rolecall_db::DbError;
+use rolecall_queue::JobError;
+use rolecall_stripe::error::StripeError;
+
+/// A piece of work that could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Stripe.
+    #[error(transparent)]
+    Stripe(#[from] StripeError),
+    /// Other reads of the same object were faster, again and again.
+    #[error("{0} changed under every read; trying again later")]
+    Contended(String),
+    /// An object that lacks what it cannot do without.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// What follows for the job. (`?` alone would try everything again by the schedule.)
+pub fn job_error(error: WorkError) -> JobError {
+    match &error {
+        WorkError::Stripe(stripe) => match stripe.retry_after() {
+            // Stripe says when: that wait instead of the schedule's.
+            Some(wait) => JobError::retry_after(wait.max(Duration::from_secs(1)), error),
+            None => JobError::retry(error),
+        },
+        WorkError::Unusable(_) => JobError::cancel(error),
+        WorkError::Db(_) | WorkError::Contended(_) => JobError::retry(error),
+    }
+}

@@ -1,0 +1,92 @@
+//! `member_joined`, `member_left`, `member_roles_changed`, `guild_observed`: what the bot saw.
+
+use rolecall_db::{discord_accounts::find_account, inbox::database_time};
+use rolecall_domain::{
+    ids::{DiscordUserId, MemberId},
+    trigger::Trigger,
+};
+use rolecall_queue::{
+    Attempt, JobError,
+    jobs::{GuildObserved, MemberJoined, MemberLeft, MemberRolesChanged},
+};
+
+use crate::{
+    converge::converge,
+    cron::due_sweep,
+    handlers::SharedCtx,
+    observe::{self, Sighting},
+};
+
+pub(super) async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt) -> Result<(), JobError> {
+    let sighting = Sighting {
+        roles: &args.roles,
+        pending: args.pending,
+        at: attempt.enqueued_at,
+    };
+    let mut tx = ctx.db.begin().await?;
+    let Some(member_id) = member(&mut tx, args.user_id).await? else {
+        return Ok(());
+    };
+    observe::seen(&mut tx, args.guild_id, args.user_id, &sighting).await?;
+    let converged = converge(&mut tx, &ctx, member_id, Trigger::Joined, ctx.clock.now()).await?;
+    tx.commit().await?;
+    ctx.tell(converged).await;
+    Ok(())
+}
+
+pub(super) async fn left(ctx: SharedCtx, args: MemberLeft, attempt: Attempt) -> Result<(), JobError> {
+    let mut tx = ctx.db.begin().await?;
+    let member_id = observe::gone(&mut tx, args.guild_id, args.user_id, attempt.enqueued_at).await?;
+    tx.commit().await?;
+    if let Some(member_id) = member_id {
+        ctx.member_changed(member_id).await;
+    }
+    Ok(())
+}
+
+pub(super) async fn roles_changed(
+    ctx: SharedCtx,
+    args: MemberRolesChanged,
+    attempt: Attempt,
+) -> Result<(), JobError> {
+    let sighting = Sighting {
+        roles: &args.roles,
+        pending: args.pending,
+        at: attempt.enqueued_at,
+    };
+    let mut tx = ctx.db.begin().await?;
+    let Some(member_id) = member(&mut tx, args.user_id).await? else {
+        return Ok(());
+    };
+    observe::seen(&mut tx, args.guild_id, args.user_id, &sighting).await?;
+    let converged = converge(&mut tx, &ctx, member_id, Trigger::RolesChanged, ctx.clock.now()).await?;
+    tx.commit().await?;
+    ctx.tell(converged).await;
+    Ok(())
+}
+
+pub(super) async fn guild_observed(
+    ctx: SharedCtx,
+    args: GuildObserved,
+    attempt: Attempt,
+) -> Result<(), JobError> {
+    let mut tx = ctx.db.begin().await?;
+    let now = database_time(&mut tx).await?;
+    let owed = observe::guild(&mut tx, &args, attempt.enqueued_at, now).await?;
+    tx.commit().await?;
+    if owed > 0 {
+        tracing::info!(guild.id = %args.guild_id, members = owed, "a server was mended or seen anew: its members are converged");
+        due_sweep::converge_due(&ctx, ctx.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// The person behind a Discord account; most people in a server are nobody we know.
+async fn member(
+    conn: &mut rolecall_db::Connection,
+    user_id: DiscordUserId,
+) -> Result<Option<MemberId>, JobError> {
+    Ok(find_account(conn, user_id)
+        .await?
+        .map(|account| account.member_id))
+}

@@ -1,0 +1,59 @@
+//! `send_notification`: a message that is owed is sent.
+//!
+//! It is claimed before it is sent and noted after. Should the process die in between, it is sent again
+//! under the same Message-ID, by which mail servers know it for the same message: a welcome that comes
+//! twice is better than one that never comes.
+
+use chrono::TimeDelta;
+use rolecall_db::notifications::{
+    Notification, claim_notification, set_notification_failed, set_notification_sent,
+};
+use rolecall_queue::{Attempt, JobError, jobs::SendNotification};
+
+use crate::{
+    ctx::Ctx,
+    handlers::SharedCtx,
+    mail::{MailError, compose},
+    timing::send_again_at,
+};
+
+/// A sender that has not finished by then is taken for dead.
+const CLAIM: TimeDelta = TimeDelta::seconds(60);
+
+pub(super) async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(), JobError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.db.begin().await?;
+    let claimed = claim_notification(&mut tx, args.notification_id, now, now + CLAIM).await?;
+    tx.commit().await?;
+    let Some(notification) = claimed else {
+        return Ok(());
+    };
+    let result = send(&ctx, &notification).await;
+    let mut tx = ctx.db.begin().await?;
+    match &result {
+        Ok(()) => set_notification_sent(&mut tx, notification.id, ctx.clock.now()).await?,
+        Err(error) => {
+            let again = error
+                .is_transient()
+                .then(|| send_again_at(ctx.clock.now(), notification.attempts));
+            set_notification_failed(&mut tx, notification.id, &error.to_string(), again).await?;
+        }
+    }
+    tx.commit().await?;
+    match result {
+        Ok(()) => Ok(()),
+        // The row says when it is tried again; the sweeper sends the hint.
+        Err(error) if error.is_transient() => {
+            tracing::warn!(notification.id = %notification.id, %error, "a message could not be sent yet");
+            Ok(())
+        }
+        Err(error) => Err(JobError::cancel(error)),
+    }
+}
+
+async fn send(ctx: &Ctx, notification: &Notification) -> Result<(), MailError> {
+    let mailer = ctx.mailer.as_ref().ok_or(MailError::Off)?;
+    let address = notification.email.as_deref().ok_or(MailError::NoAddress)?;
+    let letter = compose(notification, ctx.public_url.as_deref())?;
+    mailer.send(notification, address, &letter).await
+}

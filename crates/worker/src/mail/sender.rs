@@ -1,0 +1,111 @@
+//! The way out by SMTP.
+
+use std::time::Duration;
+
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart},
+    transport::smtp,
+};
+use rolecall_db::notifications::Notification;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::mail::Letter;
+
+/// How long the mail server may take for each step.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why a message was not sent. No variant holds an address or the text.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// No mail server is configured.
+    #[error("mail is off: set SMTP_URL and MAIL_FROM")]
+    Off,
+    /// The person has no verified address.
+    #[error("the person has no verified e-mail address")]
+    NoAddress,
+    /// There is no such message, or its arguments do not fit it.
+    #[error("a message of kind {kind:?} cannot be written: {problem}")]
+    Unwritable {
+        /// The kind.
+        kind: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The person's address cannot stand in a mail.
+    #[error("the person's e-mail address cannot be written to")]
+    Address,
+    /// The mail cannot be put together.
+    #[error("the mail cannot be put together")]
+    Message(#[from] lettre::error::Error),
+    /// The mail server.
+    #[error("the mail server did not take it{}", .0.status().map(|code| format!(" (answer {code})")).unwrap_or_default())]
+    Smtp(#[from] smtp::Error),
+    /// The configuration of the mail server.
+    #[error("{0}")]
+    Config(&'static str),
+}
+
+impl MailError {
+    /// Whether the same message may leave later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Smtp(error) => !error.is_permanent(),
+            _ => false,
+        }
+    }
+}
+
+/// Sends letters.
+#[derive(Clone)]
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+}
+
+impl std::fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mailer").finish_non_exhaustive()
+    }
+}
+
+impl Mailer {
+    /// A mailer by `SMTP_URL` and `MAIL_FROM`. Touches no network.
+    pub fn new(smtp_url: &SecretString, from: &str) -> Result<Self, MailError> {
+        let from = from.parse().map_err(|_| {
+            MailError::Config("MAIL_FROM is not an address (example: Council <hello@example.com>)")
+        })?;
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp_url.expose_secret())
+            .map_err(|_| {
+                MailError::Config("SMTP_URL cannot be used (example: smtps://user:password@mail.example.com)")
+            })?
+            .timeout(Some(TIMEOUT))
+            .build();
+        Ok(Self { transport, from })
+    }
+
+    /// Sends a letter under the id of its notification, so that a second sending is known for the same.
+    pub async fn send(
+        &self,
+        notification: &Notification,
+        address: &str,
+        letter: &Letter,
+    ) -> Result<(), MailError> {
+        let to = Mailbox::new(None, address.parse().map_err(|_| MailError::Address)?);
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .message_id(Some(format!(
+                "<{}@{}>",
+                notification.id,
+                self.from.email.domain()
+            )))
+            .subject(letter.subject.as_str())
+            .multipart(MultiPart::alternative_plain_html(
+                letter.text.clone(),
+                letter.html.clone(),
+            ))?;
+        self.transport.send(message).await?;
+        Ok(())
+    }
+}

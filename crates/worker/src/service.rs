@@ -1,0 +1,216 @@
+//! The worker's parts put together: queues, recurring jobs, health; and how it stops.
+
+use std::{net::TcpListener, sync::Arc};
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use rolecall_db::{Database, DatabaseOptions, PoolerMode};
+use rolecall_domain::clock::{Clock, Rng, random_bytes};
+use rolecall_queue::{Documents, Host, Link, LinkOptions, Options, Producer, Queue, Registry, RetrySchedule};
+use rolecall_runtime::{
+    clock::{SystemClock, SystemRng},
+    config::Pooler,
+    env::Service,
+    health::Health,
+    metrics::Exporter,
+    shutdown::{Shutdown, Tasks},
+};
+use rolecall_stripe::client::{Client, config::StripeClientConfig};
+use secrecy::ExposeSecret;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    catalog::CatalogCache, config::WorkerConfig, cron::ticker, ctx::Ctx, handlers, mail::Mailer,
+    metrics::Metrics, sync::turns::Turns,
+};
+
+/// The queues, and how many of each one's jobs run at a time: more than the pool has connections,
+/// because most of a job is waiting for Stripe.
+const QUEUES: [(Queue, usize); 5] = [
+    (Queue::AccountEvents, 4),
+    (Queue::StripeEvents, 8),
+    (Queue::RoleOutcomes, 4),
+    (Queue::DiscordEvents, 2),
+    (Queue::Jobs, 4),
+];
+
+/// Runs the worker until it is told to stop and has drained.
+pub async fn run(config: WorkerConfig, health: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    let tasks = Tasks::new(shutdown.clone());
+    let registry = rolecall_runtime::metrics::registry(Service::Worker)?;
+    let queue_metrics = rolecall_queue::Metrics::register(&registry)?;
+    let ctx = Arc::new(context(&config, &registry)?);
+    tracing::info!(
+        version = rolecall_runtime::version::VERSION,
+        "starting; database_pooler={}",
+        ctx.db.pooler().as_str()
+    );
+
+    let exporter = exporter(registry, &queue_metrics, &ctx);
+    let serving =
+        rolecall_runtime::health::serve(health, parts(&ctx, &shutdown), exporter, shutdown.finished());
+    tasks.spawn_support("health", serving);
+
+    let schedule = RetrySchedule::new(config.jobs.retry_schedule.waits().to_vec())?;
+    let handlers = Arc::new(handlers::registry());
+    let host = Host {
+        link: ctx.link.clone(),
+        clock: Arc::clone(&ctx.clock),
+        rng: Arc::clone(&ctx.rng),
+        tasks: TaskTracker::new(),
+        metrics: queue_metrics,
+        consumer: ctx.name.clone(),
+    };
+    for (queue, concurrency) in QUEUES {
+        let options = Options {
+            concurrency,
+            prefetch: concurrency,
+            schedule: schedule.clone(),
+            ..Options::default()
+        };
+        tasks.spawn_critical(
+            queue.name(),
+            drain(&host, queue, &handlers, &ctx, options, &shutdown),
+        );
+    }
+    if config.jobs.enable_cron_jobs {
+        let (ctx, stop) = (Arc::clone(&ctx), shutdown.draining());
+        tasks.spawn_critical("cron", async move {
+            ticker::run(ctx, stop).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+    let publish = Arc::clone(&ctx);
+    tasks.spawn("catalog", async move {
+        if let Err(error) = crate::catalog::publish(&publish).await {
+            tracing::warn!(%error, "the catalog could not be published yet; the sweeper does it");
+        }
+    });
+    let ended = tasks.run_until_done(config.drain).await;
+    ctx.db.close().await;
+    ended.context("the worker did not end as it should")
+}
+
+/// A queue until the drain, with every task that it started.
+fn drain(
+    host: &Host,
+    queue: Queue,
+    handlers: &Arc<Registry<Ctx>>,
+    ctx: &Arc<Ctx>,
+    options: Options,
+    shutdown: &Shutdown,
+) -> impl Future<Output = Result<(), rolecall_queue::RunError>> + Send + use<> {
+    // Tasks of its own, so that the end of one queue does not wait for another.
+    let host = Host {
+        tasks: TaskTracker::new(),
+        ..host.clone()
+    };
+    let worker = rolecall_queue::run(
+        &host,
+        queue,
+        Arc::clone(handlers),
+        Arc::clone(ctx),
+        options,
+        &shutdown.draining(),
+    );
+    async move {
+        worker.await?;
+        host.tasks.close();
+        host.tasks.wait().await;
+        Ok(())
+    }
+}
+
+fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Result<Ctx> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let rng: Arc<dyn Rng> = Arc::new(SystemRng);
+    let db = Database::new(&DatabaseOptions {
+        url: config.database.url.clone(),
+        pooler: match config.database.pooler {
+            Pooler::None => PoolerMode::None,
+            Pooler::Session => PoolerMode::Session,
+            Pooler::Transaction => PoolerMode::Transaction,
+        },
+        max_connections: config.database.max_connections,
+    })?;
+    let link = Link::new(
+        config.redis.url.expose_secret(),
+        &config.redis.namespace,
+        LinkOptions::default(),
+    )?;
+    let stripe = Client::new(StripeClientConfig::new(
+        config.stripe.api_base.join("/"),
+        config.stripe.secret_key.clone(),
+        Arc::clone(&rng),
+    ))?;
+    let mailer = config
+        .mail
+        .as_ref()
+        .map(|mail| Mailer::new(&mail.smtp_url, &mail.from))
+        .transpose()?;
+    Ok(Ctx {
+        name: format!(
+            "worker-{}-{:016x}",
+            std::process::id(),
+            u64::from_be_bytes(random_bytes(&*rng))
+        ),
+        producer: Producer::new(&link),
+        documents: Documents::new(&link),
+        link,
+        db,
+        stripe,
+        livemode: config.stripe.mode.is_live(),
+        mailer,
+        public_url: config
+            .mail
+            .as_ref()
+            .and_then(|mail| Some(mail.public_url.as_ref()?.as_str().to_owned())),
+        default_grace: TimeDelta::from_std(config.policy.grace_period)?,
+        clock,
+        rng,
+        catalog: CatalogCache::default(),
+        turns: Turns::default(),
+        metrics: Metrics::register(registry)?,
+    })
+}
+
+/// What `/ready` tells: without Postgres or Redis nothing can be worked off.
+fn parts(ctx: &Arc<Ctx>, shutdown: &Shutdown) -> Health {
+    let (postgres, redis) = (Arc::clone(ctx), Arc::clone(ctx));
+    Health::builder(Arc::clone(&ctx.clock), shutdown)
+        .required("postgres", move || {
+            let ctx = Arc::clone(&postgres);
+            async move {
+                match ctx.db.ping().await {
+                    Ok(()) => Ok("answers".into()),
+                    Err(error) => Err(error.to_string().into()),
+                }
+            }
+        })
+        .required("redis", move || {
+            let ctx = Arc::clone(&redis);
+            async move {
+                match ctx.link.ping().await {
+                    Ok(()) => Ok("answers".into()),
+                    Err(error) => Err(error.to_string().into()),
+                }
+            }
+        })
+        .build()
+}
+
+/// Metrics, with the gauges of all queues brought up to date at each scrape.
+fn exporter(registry: prometheus::Registry, metrics: &rolecall_queue::Metrics, ctx: &Arc<Ctx>) -> Exporter {
+    let (metrics, ctx) = (metrics.clone(), Arc::clone(ctx));
+    Exporter::new(registry).refresh(move || {
+        let (metrics, ctx) = (metrics.clone(), Arc::clone(&ctx));
+        async move {
+            for queue in Queue::ALL {
+                match rolecall_queue::stats(&ctx.link, queue, ctx.clock.now()).await {
+                    Ok(stats) => metrics.show(queue, &stats),
+                    Err(error) => tracing::debug!(%error, "a queue could not be measured"),
+                }
+            }
+        }
+    })
+}

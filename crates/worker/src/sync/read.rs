@@ -1,0 +1,198 @@
+//! One read of a subscription from Stripe, and what it says in our terms.
+
+use chrono::{DateTime, Utc};
+use rolecall_db::{
+    Connection,
+    customers::upsert_customer,
+    invoice_failures::list_invoice_failures,
+    subscriptions::{SubscriptionRead, find_owed_since},
+};
+use rolecall_domain::{
+    grace::{OwedInvoice, owed_since},
+    ids::{MemberId, StripeInvoiceId, StripePriceId, StripeSubscriptionId},
+    subscription::SubscriptionStatus,
+};
+use rolecall_stripe::types::{
+    invoice::{Invoice, InvoiceStatus},
+    subscription::{PauseReason, Subscription},
+};
+
+use crate::{ctx::Ctx, error::WorkError, sync::named_member};
+
+/// The metadata that our Checkout puts on what it sells.
+const MEMBER_METADATA: &str = "rolecall_member_id";
+
+/// What Stripe answered.
+pub(super) struct Read {
+    subscription: Subscription,
+    /// What is still owed on it.
+    owed: Vec<Invoice>,
+    started_at: DateTime<Utc>,
+}
+
+/// Reads a subscription, and its invoices if something may be owed.
+pub(super) async fn read(
+    ctx: &Ctx,
+    id: &StripeSubscriptionId,
+    started_at: DateTime<Utc>,
+) -> Result<Read, WorkError> {
+    let subscription = ctx.stripe.get_subscription(id).await?;
+    let owed = if may_owe(&status(&subscription)) {
+        owed_invoices(ctx, &subscription).await?
+    } else {
+        Vec::new()
+    };
+    Ok(Read {
+        subscription,
+        owed,
+        started_at,
+    })
+}
+
+fn status(subscription: &Subscription) -> SubscriptionStatus {
+    SubscriptionStatus::from(subscription.status.as_str().to_owned())
+}
+
+const fn may_owe(status: &SubscriptionStatus) -> bool {
+    matches!(
+        status,
+        SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid | SubscriptionStatus::Paused
+    )
+}
+
+/// Every invoice of the subscription on which an attempt failed and which is still owed.
+async fn owed_invoices(ctx: &Ctx, subscription: &Subscription) -> Result<Vec<Invoice>, WorkError> {
+    let mut owed = Vec::new();
+    let mut after: Option<StripeInvoiceId> = None;
+    loop {
+        let page = match ctx.stripe.list_invoices(&subscription.id, after.as_ref()).await {
+            Ok(page) => page,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                // A restricted key may read subscriptions only: the newest invoice came with it.
+                tracing::warn!(
+                    stripe.subscription_id = %subscription.id, %error,
+                    "the invoices could not be listed; the newest one alone dates the debt"
+                );
+                owed.extend(
+                    subscription
+                        .expanded_invoice()
+                        .filter(|invoice| is_owed(invoice))
+                        .cloned(),
+                );
+                return Ok(owed);
+            }
+        };
+        after = page.data.last().map(|invoice| invoice.id.clone());
+        owed.extend(page.data.into_iter().filter(is_owed));
+        if !page.has_more || after.is_none() {
+            return Ok(owed);
+        }
+    }
+}
+
+fn is_owed(invoice: &Invoice) -> bool {
+    matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible)
+        && (invoice.attempted || invoice.attempt_count > 0)
+}
+
+impl Read {
+    /// The row to write: with the person, the plan and the date of the debt looked up.
+    pub(super) async fn into_stored(
+        self,
+        conn: &mut Connection,
+        ctx: &Ctx,
+        named: Option<MemberId>,
+        now: DateTime<Utc>,
+    ) -> Result<SubscriptionRead, WorkError> {
+        let owed_since = self.owed_since(conn, now).await?;
+        let Self {
+            subscription,
+            owed,
+            started_at,
+        } = self;
+        let Some(customer) = subscription.customer.clone() else {
+            return Err(WorkError::Unusable(format!(
+                "subscription {} has no customer",
+                subscription.id
+            )));
+        };
+        let metadata = subscription.metadata.get(MEMBER_METADATA).map(String::as_str);
+        let named = match named {
+            Some(member_id) => Some(member_id),
+            None => named_member(conn, metadata).await?,
+        };
+        let linked = upsert_customer(conn, &customer, named, now).await?;
+        let prices: Vec<StripePriceId> = subscription
+            .items
+            .data
+            .iter()
+            .filter_map(|item| item.price_id())
+            .cloned()
+            .collect();
+        let catalog = ctx.catalog.load(conn).await?;
+        let quantity = subscription
+            .items
+            .data
+            .first()
+            .and_then(|item| item.quantity)
+            .unwrap_or(1);
+        Ok(SubscriptionRead {
+            customer,
+            member_id: named.or(linked),
+            plan: catalog.plan_selling(&prices).map(|plan| plan.slug.clone()),
+            prices,
+            quantity: i64::try_from(quantity).unwrap_or(i64::MAX),
+            status: status(&subscription),
+            collection_paused: subscription.pause_collection.is_some(),
+            current_period_end: subscription.current_period_end(),
+            cancel_at_period_end: subscription.cancel_at_period_end,
+            cancel_at: subscription.cancel_at,
+            ended_at: subscription.ended_at,
+            trial_end: subscription.trial_end,
+            owed_since,
+            owed_invoice_url: owed.into_iter().find_map(|invoice| invoice.hosted_invoice_url),
+            livemode: subscription.livemode.unwrap_or(ctx.livemode),
+            read_started_at: started_at,
+            id: subscription.id,
+        })
+    }
+
+    /// Since when money is owed; `None` if none is.
+    async fn owed_since(
+        &self,
+        conn: &mut Connection,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, WorkError> {
+        let owes = match status(&self.subscription) {
+            SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid => true,
+            SubscriptionStatus::Paused => {
+                !self.owed.is_empty()
+                    || matches!(
+                        self.subscription.pause_reason(),
+                        Some(PauseReason::FinalPaymentFailure | PauseReason::FirstPaymentFailure)
+                    )
+            }
+            _ => false,
+        };
+        if !owes {
+            return Ok(None);
+        }
+        let ids: Vec<StripeInvoiceId> = self.owed.iter().map(|invoice| invoice.id.clone()).collect();
+        let failures = list_invoice_failures(conn, &ids).await?;
+        let dated: Vec<OwedInvoice> = self
+            .owed
+            .iter()
+            .map(|invoice| OwedInvoice {
+                first_failed_at: failures
+                    .iter()
+                    .find(|(id, _)| *id == invoice.id)
+                    .map(|(_, at)| *at),
+                finalized_at: invoice.status_transitions.finalized_at,
+                created_at: invoice.created,
+            })
+            .collect();
+        let stored = find_owed_since(conn, &self.subscription.id).await?;
+        Ok(Some(owed_since(&dated, stored, now)))
+    }
+}
