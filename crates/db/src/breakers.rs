@@ -53,7 +53,14 @@ pub async fn list_breakers(
     rows.into_iter()
         .map(|row| {
             let role = RoleId::from_sql("role_breakers", "role_id", row.role_id)?;
-            Ok((role, Breaker { code: row.code, message: row.message, opened_at: row.opened_at }))
+            Ok((
+                role,
+                Breaker {
+                    code: row.code,
+                    message: row.message,
+                    opened_at: row.opened_at,
+                },
+            ))
         })
         .collect()
 }

@@ -32,14 +32,18 @@ pub struct PlanRow {
 
 /// The version of the catalog; it grows with every change.
 pub async fn catalog_version(conn: &mut Connection) -> Result<i64, DbError> {
-    Ok(sqlx::query_scalar!("SELECT version FROM catalog_version").fetch_one(conn).await?)
+    Ok(sqlx::query_scalar!("SELECT version FROM catalog_version")
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Raises the version, and locks the catalog against other writers until the transaction ends.
 pub async fn raise_catalog_version(conn: &mut Connection) -> Result<i64, DbError> {
-    Ok(sqlx::query_scalar!("UPDATE catalog_version SET version = version + 1 RETURNING version")
-        .fetch_one(conn)
-        .await?)
+    Ok(
+        sqlx::query_scalar!("UPDATE catalog_version SET version = version + 1 RETURNING version")
+            .fetch_one(conn)
+            .await?,
+    )
 }
 
 /// The whole catalog.
@@ -48,20 +52,29 @@ pub async fn load_catalog(conn: &mut Connection) -> Result<Catalog, DbError> {
     let plans = list_plans(conn).await?;
     Ok(Catalog {
         version,
-        plans: plans.into_iter().map(|row| (row.plan.slug.clone(), row.plan)).collect(),
+        plans: plans
+            .into_iter()
+            .map(|row| (row.plan.slug.clone(), row.plan))
+            .collect(),
         guilds: list_guilds(conn).await?,
     })
 }
 
 /// Every plan in the order of its position, archived ones last.
 pub async fn list_plans(conn: &mut Connection) -> Result<Vec<PlanRow>, DbError> {
-    let rows = sqlx::query!("SELECT * FROM plans ORDER BY archived, position, slug").fetch_all(&mut *conn).await?;
+    let rows = sqlx::query!("SELECT * FROM plans ORDER BY archived, position, slug")
+        .fetch_all(&mut *conn)
+        .await?;
     let (mut prices, mut lifetime) = list_price_ids(&mut *conn).await?;
     let mut roles = list_plan_roles(&mut *conn).await?;
     let mut plans = Vec::with_capacity(rows.len());
     for row in rows {
         let slug: PlanSlug = parse("plans", "slug", &row.slug)?;
-        let corrupt = |column, detail: &str| DbError::Corrupt { table: "plans", column, detail: detail.to_owned() };
+        let corrupt = |column, detail: &str| DbError::Corrupt {
+            table: "plans",
+            column,
+            detail: detail.to_owned(),
+        };
         plans.push(PlanRow {
             lifetime_prices: lifetime.remove(&slug).unwrap_or_default(),
             plan: Plan {
@@ -97,24 +110,38 @@ type PricesByPlan = BTreeMap<PlanSlug, BTreeSet<StripePriceId>>;
 
 /// The recurring and the lifetime prices by plan.
 async fn list_price_ids(conn: &mut Connection) -> Result<(PricesByPlan, PricesByPlan), DbError> {
-    let rows = sqlx::query!("SELECT price_id, plan_slug, lifetime FROM plan_prices").fetch_all(conn).await?;
+    let rows = sqlx::query!("SELECT price_id, plan_slug, lifetime FROM plan_prices")
+        .fetch_all(conn)
+        .await?;
     let (mut recurring, mut lifetime) = (PricesByPlan::new(), PricesByPlan::new());
     for row in rows {
         let slug = parse("plan_prices", "plan_slug", &row.plan_slug)?;
-        let prices = if row.lifetime { &mut lifetime } else { &mut recurring };
-        prices.entry(slug).or_default().insert(StripePriceId::new(row.price_id));
+        let prices = if row.lifetime {
+            &mut lifetime
+        } else {
+            &mut recurring
+        };
+        prices
+            .entry(slug)
+            .or_default()
+            .insert(StripePriceId::new(row.price_id));
     }
     Ok((recurring, lifetime))
 }
 
 async fn list_plan_roles(conn: &mut Connection) -> Result<BTreeMap<PlanSlug, BTreeSet<GuildRole>>, DbError> {
-    let rows = sqlx::query!("SELECT plan_slug, guild_id, role_id FROM plan_roles").fetch_all(conn).await?;
+    let rows = sqlx::query!("SELECT plan_slug, guild_id, role_id FROM plan_roles")
+        .fetch_all(conn)
+        .await?;
     let mut roles: BTreeMap<PlanSlug, BTreeSet<GuildRole>> = BTreeMap::new();
     for row in rows {
-        roles.entry(parse("plan_roles", "plan_slug", &row.plan_slug)?).or_default().insert(GuildRole {
-            guild: GuildId::from_sql("plan_roles", "guild_id", row.guild_id)?,
-            role: RoleId::from_sql("plan_roles", "role_id", row.role_id)?,
-        });
+        roles
+            .entry(parse("plan_roles", "plan_slug", &row.plan_slug)?)
+            .or_default()
+            .insert(GuildRole {
+                guild: GuildId::from_sql("plan_roles", "guild_id", row.guild_id)?,
+                role: RoleId::from_sql("plan_roles", "role_id", row.role_id)?,
+            });
     }
     Ok(roles)
 }
@@ -223,7 +250,9 @@ pub async fn replace_plan_roles(
     slug: &PlanSlug,
     roles: &BTreeSet<GuildRole>,
 ) -> Result<(), DbError> {
-    sqlx::query!("DELETE FROM plan_roles WHERE plan_slug = $1", slug.as_str()).execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM plan_roles WHERE plan_slug = $1", slug.as_str())
+        .execute(&mut *conn)
+        .await?;
     let guilds: Vec<i64> = roles.iter().map(|role| role.guild.to_sql()).collect();
     let ids: Vec<i64> = roles.iter().map(|role| role.role.to_sql()).collect();
     sqlx::query!(

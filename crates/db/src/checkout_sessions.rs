@@ -6,11 +6,7 @@ use rolecall_domain::{
     ids::{MemberId, StripeCheckoutSessionId, StripeSubscriptionId},
 };
 
-use crate::{
-    Connection, DbError,
-    convert::parse,
-    error::one_row,
-};
+use crate::{Connection, DbError, convert::parse, error::one_row};
 
 /// Where a purchase stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +88,17 @@ pub async fn find_checkout(
             "complete" => CheckoutState::Complete,
             "expired" => CheckoutState::Expired,
             other => {
-                return Err(DbError::Corrupt { table, column: "state", detail: other.to_owned() });
+                return Err(DbError::Corrupt {
+                    table,
+                    column: "state",
+                    detail: other.to_owned(),
+                });
             }
         },
-        subscription: row.subscription_id.map(|id| parse(table, "subscription_id", &id)).transpose()?,
+        subscription: row
+            .subscription_id
+            .map(|id| parse(table, "subscription_id", &id))
+            .transpose()?,
     }))
 }
 
@@ -138,7 +141,9 @@ pub async fn list_open_checkouts(
     )
     .fetch_all(conn)
     .await?;
-    rows.iter().map(|id| parse("checkout_sessions", "id", id)).collect()
+    rows.iter()
+        .map(|id| parse("checkout_sessions", "id", id))
+        .collect()
 }
 
 /// Notes that an open session was looked at, so that the next look starts with others.
@@ -147,8 +152,12 @@ pub async fn touch_checkout(
     id: &StripeCheckoutSessionId,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    sqlx::query!("UPDATE checkout_sessions SET updated_at = $2 WHERE id = $1", id.as_str(), now)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE checkout_sessions SET updated_at = $2 WHERE id = $1",
+        id.as_str(),
+        now
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

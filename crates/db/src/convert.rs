@@ -21,11 +21,14 @@ pub trait Snowflake: Sized + Copy {
 
     /// As Postgres gave it.
     fn from_sql(table: &'static str, column: &'static str, value: i64) -> Result<Self, DbError> {
-        u64::try_from(value).ok().and_then(Self::from_number).ok_or_else(|| DbError::Corrupt {
-            table,
-            column,
-            detail: format!("{value} is not a Discord id"),
-        })
+        u64::try_from(value)
+            .ok()
+            .and_then(Self::from_number)
+            .ok_or_else(|| DbError::Corrupt {
+                table,
+                column,
+                detail: format!("{value} is not a Discord id"),
+            })
     }
 }
 
@@ -51,7 +54,11 @@ where
     T: FromStr,
     T::Err: Display,
 {
-    text.parse().map_err(|error: T::Err| DbError::Corrupt { table, column, detail: error.to_string() })
+    text.parse().map_err(|error: T::Err| DbError::Corrupt {
+        table,
+        column,
+        detail: error.to_string(),
+    })
 }
 
 /// Reads stored JSON.
@@ -60,11 +67,15 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
     column: &'static str,
     value: serde_json::Value,
 ) -> Result<T, DbError> {
-    serde_json::from_value(value).map_err(|error| DbError::Corrupt { table, column, detail: error.to_string() })
+    serde_json::from_value(value).map_err(|error| DbError::Corrupt {
+        table,
+        column,
+        detail: error.to_string(),
+    })
 }
 
 /// Writes a value as JSON. The domain's types have no maps with keys that are not strings, which is
-/// the one thing that serde_json cannot write.
+/// the one thing that `serde_json` cannot write.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, DbError> {
     serde_json::to_value(value).map_err(|error| DbError::Sql(sqlx::Error::Encode(error.into())))
 }

@@ -129,6 +129,8 @@ pub async fn list_last_runs(conn: &mut Connection) -> Result<Vec<CronRun>, DbErr
 
 /// Forgets runs that ended before `before`. Returns how many.
 pub async fn delete_runs_before(conn: &mut Connection, before: DateTime<Utc>) -> Result<u64, DbError> {
-    let done = sqlx::query!("DELETE FROM cron_runs WHERE finished_at < $1", before).execute(conn).await?;
+    let done = sqlx::query!("DELETE FROM cron_runs WHERE finished_at < $1", before)
+        .execute(conn)
+        .await?;
     Ok(done.rows_affected())
 }

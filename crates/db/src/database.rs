@@ -114,8 +114,8 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(Duration::from_secs(5))
-            .idle_timeout(Duration::from_secs(300))
-            .max_lifetime(Duration::from_secs(1800))
+            .idle_timeout(Duration::from_mins(5))
+            .max_lifetime(Duration::from_mins(30))
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
@@ -127,7 +127,10 @@ impl Database {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, pooler: options.pooler })
+        Ok(Self {
+            pool,
+            pooler: options.pooler,
+        })
     }
 
     /// What stands between us and Postgres.

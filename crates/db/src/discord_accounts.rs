@@ -51,7 +51,11 @@ pub async fn insert_account(
 }
 
 /// Takes over a changed user name.
-pub async fn set_username(conn: &mut Connection, user_id: DiscordUserId, username: &str) -> Result<(), DbError> {
+pub async fn set_username(
+    conn: &mut Connection,
+    user_id: DiscordUserId,
+    username: &str,
+) -> Result<(), DbError> {
     let done = sqlx::query!(
         "UPDATE discord_accounts SET username = $2 WHERE user_id = $1",
         user_id.to_sql(),
@@ -73,7 +77,8 @@ pub async fn find_account(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| account(row.user_id, row.member_id, row.username)).transpose()
+    row.map(|row| account(row.user_id, row.member_id, row.username))
+        .transpose()
 }
 
 /// The account of this person.
@@ -87,7 +92,8 @@ pub async fn find_account_of(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| account(row.user_id, row.member_id, row.username)).transpose()
+    row.map(|row| account(row.user_id, row.member_id, row.username))
+        .transpose()
 }
 
 fn account(user_id: i64, member_id: uuid::Uuid, username: String) -> Result<DiscordAccount, DbError> {
@@ -122,7 +128,10 @@ pub async fn upsert_tokens(
 }
 
 /// The tokens of a person.
-pub async fn find_tokens(conn: &mut Connection, member_id: MemberId) -> Result<Option<SealedTokens>, DbError> {
+pub async fn find_tokens(
+    conn: &mut Connection,
+    member_id: MemberId,
+) -> Result<Option<SealedTokens>, DbError> {
     Ok(sqlx::query_as!(
         SealedTokens,
         "SELECT access_sealed, refresh_sealed, expires_at, scopes FROM discord_tokens WHERE member_id = $1",

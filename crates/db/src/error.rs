@@ -46,9 +46,16 @@ impl DbError {
         match self {
             Self::Sql(sqlx::Error::Database(error)) => {
                 // Class 53: out of resources; 57: shut down, starting up; 08: connection.
-                error.code().is_some_and(|code| ["53", "57", "08"].iter().any(|class| code.starts_with(class)))
+                error
+                    .code()
+                    .is_some_and(|code| ["53", "57", "08"].iter().any(|class| code.starts_with(class)))
             }
-            Self::Sql(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) => true,
+            Self::Sql(
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed,
+            ) => true,
             _ => false,
         }
     }

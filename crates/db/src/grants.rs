@@ -29,7 +29,11 @@ pub struct NewGrant<'a> {
 }
 
 /// Adds a grant.
-pub async fn insert_grant(conn: &mut Connection, grant: &NewGrant<'_>, now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn insert_grant(
+    conn: &mut Connection,
+    grant: &NewGrant<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     let done = sqlx::query!(
         "INSERT INTO grants (id, member_id, plan_slug, reason, granted_by, starts_at, ends_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

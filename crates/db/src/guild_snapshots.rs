@@ -42,7 +42,13 @@ pub async fn find_guild_snapshot(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| Ok((from_json("guild_snapshots", "snapshot", row.snapshot)?, row.observed_at))).transpose()
+    row.map(|row| {
+        Ok((
+            from_json("guild_snapshots", "snapshot", row.snapshot)?,
+            row.observed_at,
+        ))
+    })
+    .transpose()
 }
 
 /// Everything that keeps the bot from granting `roles` in the server as it was last seen.

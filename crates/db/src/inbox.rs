@@ -5,11 +5,7 @@ use rolecall_domain::ids::StripeEventId;
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 
-use crate::{
-    Connection, DbError,
-    convert::parse,
-    error::one_row,
-};
+use crate::{Connection, DbError, convert::parse, error::one_row};
 
 /// How far an event has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +39,11 @@ impl InboxState {
             "dead" => Self::Dead,
             other => {
                 let detail = other.to_owned();
-                return Err(DbError::Corrupt { table: "inbox", column: "state", detail });
+                return Err(DbError::Corrupt {
+                    table: "inbox",
+                    column: "state",
+                    detail,
+                });
             }
         })
     }
@@ -91,7 +91,10 @@ pub struct InboxEvent {
 }
 
 /// Takes an event in, once. `None` if it is there already: then [`find_seen`] tells how far it is.
-pub async fn insert_event(conn: &mut Connection, event: &NewInboxEvent<'_>) -> Result<Option<DateTime<Utc>>, DbError> {
+pub async fn insert_event(
+    conn: &mut Connection,
+    event: &NewInboxEvent<'_>,
+) -> Result<Option<DateTime<Utc>>, DbError> {
     Ok(sqlx::query_scalar!(
         "INSERT INTO inbox (event_id, type, livemode, occurred_at, state, next_attempt_at, payload)
          VALUES ($1, $2, $3, $4, 'pending', $5, $6)
@@ -110,10 +113,19 @@ pub async fn insert_event(conn: &mut Connection, event: &NewInboxEvent<'_>) -> R
 
 /// How far an event is.
 pub async fn find_seen(conn: &mut Connection, id: &StripeEventId) -> Result<Option<Seen>, DbError> {
-    let row = sqlx::query!("SELECT seen_at, state FROM inbox WHERE event_id = $1", id.as_str())
-        .fetch_optional(conn)
-        .await?;
-    row.map(|row| Ok(Seen { seen_at: row.seen_at, state: InboxState::from_sql(&row.state)? })).transpose()
+    let row = sqlx::query!(
+        "SELECT seen_at, state FROM inbox WHERE event_id = $1",
+        id.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Seen {
+            seen_at: row.seen_at,
+            state: InboxState::from_sql(&row.state)?,
+        })
+    })
+    .transpose()
 }
 
 /// The event with its body.
@@ -204,5 +216,7 @@ pub async fn claim_overdue_events(
 
 /// The database's clock: what `seen_at` and the start of reads are measured with.
 pub async fn database_time(conn: &mut Connection) -> Result<DateTime<Utc>, DbError> {
-    Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await?)
+    Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
+        .fetch_one(conn)
+        .await?)
 }

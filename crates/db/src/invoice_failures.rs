@@ -36,6 +36,11 @@ pub async fn list_invoice_failures(
     .fetch_all(conn)
     .await?;
     rows.into_iter()
-        .map(|row| Ok((parse("invoice_failures", "invoice_id", &row.invoice_id)?, row.first_failed_at)))
+        .map(|row| {
+            Ok((
+                parse("invoice_failures", "invoice_id", &row.invoice_id)?,
+                row.first_failed_at,
+            ))
+        })
         .collect()
 }

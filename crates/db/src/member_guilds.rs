@@ -42,7 +42,11 @@ impl GuildState {
             "held" => Self::Held,
             other => {
                 let detail = other.to_owned();
-                return Err(DbError::Corrupt { table: "member_guilds", column: "state", detail });
+                return Err(DbError::Corrupt {
+                    table: "member_guilds",
+                    column: "state",
+                    detail,
+                });
             }
         })
     }
@@ -120,7 +124,11 @@ fn lane_from_sql(text: &str) -> Result<Lane, DbError> {
     match text {
         "now" => Ok(Lane::Now),
         "bulk" => Ok(Lane::Bulk),
-        other => Err(DbError::Corrupt { table: "member_guilds", column: "lane", detail: other.to_owned() }),
+        other => Err(DbError::Corrupt {
+            table: "member_guilds",
+            column: "lane",
+            detail: other.to_owned(),
+        }),
     }
 }
 
@@ -169,7 +177,10 @@ pub async fn lock_member_guild(
 }
 
 /// Every server of a person.
-pub async fn list_member_guilds(conn: &mut Connection, member_id: MemberId) -> Result<Vec<MemberGuild>, DbError> {
+pub async fn list_member_guilds(
+    conn: &mut Connection,
+    member_id: MemberId,
+) -> Result<Vec<MemberGuild>, DbError> {
     let rows = sqlx::query!(
         "SELECT * FROM member_guilds WHERE member_id = $1 ORDER BY guild_id, user_id",
         member_id.as_uuid()
@@ -314,10 +325,8 @@ pub async fn set_converge_due_in_guild(
 
 /// Rows in a server by state, for the metrics and the setup report.
 pub async fn count_by_state(conn: &mut Connection) -> Result<Vec<(String, i64)>, DbError> {
-    let rows = sqlx::query!(
-        r#"SELECT state, count(*) AS "count!" FROM member_guilds GROUP BY state"#
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows = sqlx::query!(r#"SELECT state, count(*) AS "count!" FROM member_guilds GROUP BY state"#)
+        .fetch_all(conn)
+        .await?;
     Ok(rows.into_iter().map(|row| (row.state, row.count)).collect())
 }

@@ -53,7 +53,11 @@ impl MemberRole {
     /// Whether what was seen is what should be. A role that is not desired is only wrong if it is
     /// ours.
     pub fn is_in_sync(&self) -> bool {
-        if self.desired { self.observed == Some(true) } else { !self.must_go() }
+        if self.desired {
+            self.observed == Some(true)
+        } else {
+            !self.must_go()
+        }
     }
 
     /// Whether a command has to take it away: it is ours, not desired, and not known to be gone.
@@ -90,7 +94,11 @@ pub async fn list_member_roles(
                     Some("foreign") => Some(Provenance::Foreign),
                     Some(other) => {
                         let detail = other.to_owned();
-                        return Err(DbError::Corrupt { table, column: "provenance", detail });
+                        return Err(DbError::Corrupt {
+                            table,
+                            column: "provenance",
+                            detail,
+                        });
                     }
                 },
                 first_revision: row.first_revision,

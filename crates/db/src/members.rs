@@ -98,8 +98,15 @@ pub async fn lock_member(conn: &mut Connection, id: MemberId) -> Result<Option<O
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
-        let trigger = row.converge_trigger.map(|text| parse("members", "converge_trigger", &text)).transpose()?;
-        Ok(Owed { trigger, join: row.converge_join, forced: row.converge_forced })
+        let trigger = row
+            .converge_trigger
+            .map(|text| parse("members", "converge_trigger", &text))
+            .transpose()?;
+        Ok(Owed {
+            trigger,
+            join: row.converge_join,
+            forced: row.converge_forced,
+        })
     })
     .transpose()
 }

@@ -84,7 +84,11 @@ pub async fn list_stale_prices(
 }
 
 /// Keeps what Stripe says of a price.
-pub async fn set_price_read(conn: &mut Connection, read: &PriceRead<'_>, now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn set_price_read(
+    conn: &mut Connection,
+    read: &PriceRead<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     let done = sqlx::query!(
         "UPDATE plan_prices
          SET active = $2, unit_amount = $3, currency = $4, billing_interval = $5, billing_interval_count = $6,

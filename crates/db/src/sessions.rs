@@ -128,10 +128,18 @@ pub async fn revoke_sessions_of(
 }
 
 /// Notes that a session was used.
-pub async fn set_session_used(conn: &mut Connection, id: SessionId, now: DateTime<Utc>) -> Result<(), DbError> {
-    let done = sqlx::query!("UPDATE sessions SET last_used_at = $2 WHERE id = $1", id.as_uuid(), now)
-        .execute(conn)
-        .await?;
+pub async fn set_session_used(
+    conn: &mut Connection,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET last_used_at = $2 WHERE id = $1",
+        id.as_uuid(),
+        now
+    )
+    .execute(conn)
+    .await?;
     one_row("sessions", &done)
 }
 
@@ -201,8 +209,11 @@ pub async fn delete_sessions_before(conn: &mut Connection, before: DateTime<Utc>
     )
     .execute(&mut *conn)
     .await?;
-    let done = sqlx::query!("DELETE FROM sessions WHERE expires_at < $1 OR revoked_at < $1", before)
-        .execute(conn)
-        .await?;
+    let done = sqlx::query!(
+        "DELETE FROM sessions WHERE expires_at < $1 OR revoked_at < $1",
+        before
+    )
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected())
 }

@@ -121,7 +121,11 @@ pub async fn insert_subscription(
     read: &SubscriptionRead,
     now: DateTime<Utc>,
 ) -> Result<bool, DbError> {
-    let prices: Vec<String> = read.prices.iter().map(|price| price.as_str().to_owned()).collect();
+    let prices: Vec<String> = read
+        .prices
+        .iter()
+        .map(|price| price.as_str().to_owned())
+        .collect();
     let done = sqlx::query!(
         "INSERT INTO subscriptions (
            id, customer_id, member_id, plan_slug, price_ids, quantity, status, collection_paused,
@@ -163,7 +167,11 @@ pub async fn update_subscription(
     version: i64,
     now: DateTime<Utc>,
 ) -> Result<bool, DbError> {
-    let prices: Vec<String> = read.prices.iter().map(|price| price.as_str().to_owned()).collect();
+    let prices: Vec<String> = read
+        .prices
+        .iter()
+        .map(|price| price.as_str().to_owned())
+        .collect();
     let done = sqlx::query!(
         "UPDATE subscriptions
          SET customer_id = $3, member_id = coalesce($4, member_id), plan_slug = $5, price_ids = $6,
@@ -232,13 +240,19 @@ pub async fn list_subscriptions_of(
     let table = "subscriptions";
     rows.into_iter()
         .map(|row| {
-            let standing = Standing::from_parts(&row.standing, row.grace_until).ok_or_else(|| {
-                DbError::Corrupt { table, column: "standing", detail: row.standing.clone() }
-            })?;
+            let standing =
+                Standing::from_parts(&row.standing, row.grace_until).ok_or_else(|| DbError::Corrupt {
+                    table,
+                    column: "standing",
+                    detail: row.standing.clone(),
+                })?;
             Ok(StoredSubscription {
                 facts: Subscription {
                     id: parse(table, "id", &row.id)?,
-                    plan: row.plan_slug.map(|slug| parse(table, "plan_slug", &slug)).transpose()?,
+                    plan: row
+                        .plan_slug
+                        .map(|slug| parse(table, "plan_slug", &slug))
+                        .transpose()?,
                     status: SubscriptionStatus::from(row.status),
                     collection_paused: row.collection_paused,
                     owed_since: row.owed_since,

@@ -13,10 +13,10 @@ use serde::Serialize;
 use crate::{
     Connection, DbError,
     discord_accounts::find_account_of,
+    grants::list_grants_of,
     member_guilds::{MemberGuild, list_member_guilds},
     member_roles::{MemberRole, list_member_roles},
     members::find_member,
-    grants::list_grants_of,
     subscriptions::list_subscriptions_of,
 };
 
@@ -76,7 +76,12 @@ pub struct WhyRole {
 
 impl From<MemberRole> for WhyRole {
     fn from(role: MemberRole) -> Self {
-        Self { role: role.role_id, desired: role.desired, observed: role.observed, reasons: role.reasons }
+        Self {
+            role: role.role_id,
+            desired: role.desired,
+            observed: role.observed,
+            reasons: role.reasons,
+        }
     }
 }
 
@@ -86,7 +91,9 @@ pub async fn find_why(
     member_id: MemberId,
     now: DateTime<Utc>,
 ) -> Result<Option<Why>, DbError> {
-    let Some(member) = find_member(conn, member_id).await? else { return Ok(None) };
+    let Some(member) = find_member(conn, member_id).await? else {
+        return Ok(None);
+    };
     let account = find_account_of(conn, member_id).await?;
     let mut guilds = Vec::new();
     for guild in list_member_guilds(conn, member_id).await? {
@@ -113,7 +120,10 @@ pub async fn find_standing(
     let subscriptions = list_subscriptions_of(conn, member_id).await?;
     let grants = list_grants_of(conn, member_id).await?;
     let facts = rolecall_domain::member::MemberFacts {
-        holdings: subscriptions.into_iter().map(|stored| stored.holding(stored.standing)).collect(),
+        holdings: subscriptions
+            .into_iter()
+            .map(|stored| stored.holding(stored.standing))
+            .collect(),
         grants,
     };
     Ok(facts.standing(now))
