@@ -1,10 +1,11 @@
 //! What we read from Discord's answers: few fields, and tolerant of whatever else is there or missing.
 
 use chrono::{DateTime, Utc};
-use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
+use rolecall_domain::{
+    hierarchy::GuildRole,
+    ids::{DiscordUserId, GuildId, RoleId},
+};
 use serde::{Deserialize, Deserializer};
-
-use crate::hierarchy::GuildRole;
 
 /// The bot's own account.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -1,10 +1,10 @@
 //! Each call of the bot: what it sends, and what it makes of the answer.
 
 use rolecall_discord::{
-    hierarchy::Permissions,
     limiter::{Lane, Limiter},
     rest::{BotClient, BotConfig, Joined},
 };
+use rolecall_domain::hierarchy::Permissions;
 use serde_json::{Value, json};
 
 use crate::{
