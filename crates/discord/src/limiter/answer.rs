@@ -78,6 +78,11 @@ impl Answer {
         }
     }
 
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// The limit that was hit, if the status is 429.
     pub const fn limited(&self) -> Option<Limited> {
         self.limited

@@ -166,7 +166,8 @@ impl Limiter {
 
 /// Leave to send one request.
 ///
-/// Dropped without [`complete`](Permit::complete), it counts as sent: that may waste a place, never overrun.
+/// Dropped without [`complete`](Permit::complete) or [`cancel`](Permit::cancel), its request counts as sent: that may
+/// waste a place, but never overruns.
 #[derive(Debug)]
 #[must_use = "a permit dropped unused costs a request"]
 pub struct Permit {
@@ -177,10 +178,19 @@ pub struct Permit {
 impl Permit {
     /// Tells the limiter what came back.
     pub fn complete(mut self, answer: &Answer) {
+        self.settle(|state, grant, now| state.answered(grant, answer, now));
+    }
+
+    /// Gives the place back: the request was surely not sent.
+    pub fn cancel(mut self) {
+        self.settle(|state, grant, _| state.give_back(grant));
+    }
+
+    fn settle(&mut self, what: impl FnOnce(&mut State, &Grant, Instant)) {
         if let Some(grant) = self.grant.take() {
             let now = Instant::now();
             let mut state = self.limiter.lock();
-            state.answered(&grant, answer, now);
+            what(&mut state, &grant, now);
             state.pump(now);
             state.wake_first();
         }
@@ -189,13 +199,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(grant) = self.grant.take() {
-            let now = Instant::now();
-            let mut state = self.limiter.lock();
-            state.abandoned(&grant, now);
-            state.pump(now);
-            state.wake_first();
-        }
+        self.settle(State::abandoned);
     }
 }
 
@@ -241,7 +245,7 @@ impl<'a> Ticket<'a> {
                 // Whoever is first now has to watch the clock.
                 state.wake_first();
                 match outcome {
-                    Ok(granted) => Check::Granted(State::grant(self.route.clone(), granted)),
+                    Ok(granted) => Check::Granted(granted.into_grant(self.route.clone())),
                     Err(refusal) => Check::Refused(refusal),
                 }
             }

@@ -37,8 +37,25 @@ pub(crate) struct Grant {
     granted: Instant,
 }
 
+/// A grant that its waiter has not taken yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Granted {
+    bucket: BucketId,
+    granted: Instant,
+}
+
+impl Granted {
+    pub(crate) fn into_grant(self, route: Route) -> Grant {
+        Grant {
+            route,
+            bucket: self.bucket,
+            granted: self.granted,
+        }
+    }
+}
+
 /// What became of a waiter.
-pub(crate) type Outcome = Result<(BucketId, Instant), BudgetSpent>;
+pub(crate) type Outcome = Result<Granted, BudgetSpent>;
 
 /// Everything the limiter knows.
 #[derive(Debug)]
@@ -134,7 +151,13 @@ impl State {
                 if !waiter.exempt_from_global {
                     self.global.sent();
                 }
-                self.outcomes.insert(turn, Ok((id, now)));
+                self.outcomes.insert(
+                    turn,
+                    Ok(Granted {
+                        bucket: id,
+                        granted: now,
+                    }),
+                );
                 waiter.wake.notify_one();
             }
         }
@@ -146,15 +169,6 @@ impl State {
             if let Some((_, waiter)) = bucket.waiters.first_key_value() {
                 waiter.wake.notify_one();
             }
-        }
-    }
-
-    /// Turns an outcome into the grant that the permit carries.
-    pub(crate) fn grant(route: Route, (bucket, granted): (BucketId, Instant)) -> Grant {
-        Grant {
-            route,
-            bucket,
-            granted,
         }
     }
 
@@ -187,20 +201,19 @@ impl State {
         }
     }
 
-    /// A waiter gave up. What it was granted in the meantime was surely not sent.
+    /// The request of a grant was surely not sent.
+    pub(crate) fn give_back(&mut self, grant: &Grant) {
+        self.vacate(grant.bucket, grant.route.exempt_from_global);
+    }
+
+    /// A waiter gave up; and what it was granted in the meantime was surely not sent.
     pub(crate) fn withdraw(&mut self, bucket: BucketId, turn: Turn, exempt_from_global: bool) {
         let id = self.resolve(bucket);
         if let Some(bucket) = self.buckets.get_mut(&id) {
             bucket.waiters.remove(&turn);
         }
-        if let Some(Ok((granted_in, _))) = self.outcomes.remove(&turn) {
-            let id = self.resolve(granted_in);
-            if let Some(bucket) = self.buckets.get_mut(&id) {
-                bucket.in_flight = bucket.in_flight.saturating_sub(1);
-            }
-            if !exempt_from_global {
-                self.global.withdrawn();
-            }
+        if let Some(Ok(granted)) = self.outcomes.remove(&turn) {
+            self.vacate(granted.bucket, exempt_from_global);
         }
     }
 
@@ -238,6 +251,16 @@ impl State {
                 .global
                 .held_until()
                 .map(|until| until.saturating_duration_since(now)),
+        }
+    }
+
+    fn vacate(&mut self, bucket: BucketId, exempt_from_global: bool) {
+        let id = self.resolve(bucket);
+        if let Some(bucket) = self.buckets.get_mut(&id) {
+            bucket.in_flight = bucket.in_flight.saturating_sub(1);
+        }
+        if !exempt_from_global {
+            self.global.withdrawn();
         }
     }
 

@@ -135,7 +135,7 @@ impl Window {
                 self.remaining = self.without_lost(quota.remaining);
                 self.current = Some(span);
             }
-            Some(current) if current.is_after(span) => {}
+            Some(current) if current.is_after(span) && self.is_older(granted) => {}
             Some(current) => {
                 self.remaining = self.remaining.min(self.without_lost(quota.remaining));
                 self.current = Some(current.merge(span, self.length));
@@ -192,6 +192,11 @@ impl Window {
         remaining
             .saturating_sub(self.lost)
             .saturating_sub(self.lost_before)
+    }
+
+    /// Whether a request may have gone out in the window before.
+    fn is_older(&self, granted: Instant) -> bool {
+        self.previous.is_some_and(|previous| granted < previous.latest)
     }
 
     /// Whether an answer that comes after the reset is about the time before it.

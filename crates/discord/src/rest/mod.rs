@@ -10,7 +10,10 @@ mod reason;
 use std::{fmt, time::Duration};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
+use rolecall_domain::{
+    hierarchy::GuildRole,
+    ids::{DiscordUserId, GuildId, RoleId},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::OnceCell;
@@ -23,9 +26,8 @@ use url::Url;
 pub use crate::rest::model::{Application, BotUser, GatewayBot, Guild, Joined, Member, SessionStartLimit};
 use crate::{
     error::{DiscordError, ErrorClass},
-    hierarchy::GuildRole,
     http::{self, SetupError},
-    limiter::{Answer, Lane, Limiter, Route},
+    limiter::{Answer, Lane, Limiter, Rate, Route},
     rest::model::RawMember,
 };
 
@@ -99,6 +101,12 @@ impl BotClient {
     /// The limiter in front of the calls: its snapshot, its rates, its statistics.
     pub const fn limiter(&self) -> &Limiter {
         &self.limiter
+    }
+
+    /// How fast roles may be given in a server, once a first change has told: for the estimate of a sweep.
+    pub fn role_change_rate(&self, guild: GuildId) -> Option<Rate> {
+        self.limiter
+            .rate(&Route::new("PUT", &format!("guilds/{guild}/members/0/roles/0")))
     }
 
     /// The bot's own account. The cheapest proof that the token is good.
@@ -275,14 +283,19 @@ impl BotClient {
         lane: Lane,
     ) -> Result<Success, DiscordError> {
         let call = route.to_string();
+        let no_answer = |source: reqwest::Error| DiscordError::NoAnswer {
+            call: call.clone(),
+            source: source.without_url(),
+        };
         let permit = self.limiter.acquire(route, lane).await?;
         let response = match builder.send().await {
             Ok(response) => response,
             Err(source) => {
-                return Err(DiscordError::NoAnswer {
-                    call,
-                    source: source.without_url(),
-                });
+                // Any other failure leaves open whether Discord counted the request.
+                if source.is_connect() {
+                    permit.cancel();
+                }
+                return Err(no_answer(source));
             }
         };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -291,23 +304,10 @@ impl BotClient {
             let body = response.bytes().await.unwrap_or_default();
             let answer = Answer::new(status, &headers, &body);
             permit.complete(&answer);
-            let limited = answer.limited();
-            tracing::warn!(route = %call, ?limited, "Discord refused a request over its rate limit");
-            return Err(match limited {
-                Some(limited) => DiscordError::RateLimited { call, limited },
-                None => DiscordError::Outage { call, status },
-            });
+            return Err(rate_limited(call, &answer));
         }
         permit.complete(&Answer::new(status, &headers, b""));
-        let body = match response.bytes().await {
-            Ok(body) => body.to_vec(),
-            Err(source) => {
-                return Err(DiscordError::NoAnswer {
-                    call,
-                    source: source.without_url(),
-                });
-            }
-        };
+        let body = response.bytes().await.map_err(no_answer)?.to_vec();
         if (200..300).contains(&status) {
             Ok(Success { status, body, call })
         } else {
@@ -352,6 +352,19 @@ impl Success {
             call: self.call.clone(),
             source,
         })
+    }
+}
+
+fn rate_limited(call: String, answer: &Answer) -> DiscordError {
+    match answer.limited() {
+        Some(limited) => {
+            tracing::warn!(route = %call, ?limited, "Discord refused a request over its rate limit");
+            DiscordError::RateLimited { call, limited }
+        }
+        None => DiscordError::Outage {
+            call,
+            status: answer.status(),
+        },
     }
 }
 
