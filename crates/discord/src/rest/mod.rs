@@ -9,7 +9,7 @@ mod reason;
 
 use std::{fmt, time::Duration};
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use rolecall_domain::{
     hierarchy::GuildRole,
     ids::{DiscordUserId, GuildId, RoleId},
@@ -272,6 +272,9 @@ impl BotClient {
             builder = builder
                 .header(CONTENT_TYPE, form.content_type())
                 .body(form.clone().build());
+        } else if method != "GET" {
+            // Without it the edge answers a PUT with 411.
+            builder = builder.header(CONTENT_LENGTH, "0");
         }
         self.exchange(builder, &route, lane).await
     }
