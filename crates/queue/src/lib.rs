@@ -1,1 +1,14 @@
-//! queue.
+//! Jobs over Redis Streams: the kinds of jobs and their policy, the producer, the workers, and
+//! the small things besides that live in Redis (lease, documents, live messages).
+//!
+//! Redis carries hints only: whoever owes a job keeps a due row in Postgres and pushes it again.
+//! A job may run twice, late and out of order; it is lost only with Redis' memory.
+
+mod job;
+pub mod jobs;
+mod keys;
+
+pub use crate::{
+    job::Job,
+    keys::{Keys, Queue, UnknownQueue},
+};
