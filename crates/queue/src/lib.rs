@@ -4,6 +4,7 @@
 //! Redis carries hints only: whoever owes a job keeps a due row in Postgres and pushes it again.
 //! A job may run twice, late and out of order; it is lost only with Redis' memory.
 
+pub mod catalog;
 mod job;
 pub mod jobs;
 mod keys;
