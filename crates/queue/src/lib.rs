@@ -5,11 +5,17 @@
 //! A job may run twice, late and out of order; it is lost only with Redis' memory.
 
 pub mod catalog;
+mod causes;
 mod job;
 pub mod jobs;
 mod keys;
+mod link;
+
+/// What Redis, or the way to it, answered instead of the wanted.
+pub use redis::RedisError;
 
 pub use crate::{
     job::Job,
     keys::{Keys, Queue, UnknownQueue},
+    link::{InvalidRedisUrl, Link, LinkOptions},
 };
