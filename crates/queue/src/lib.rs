@@ -6,16 +6,22 @@
 
 pub mod catalog;
 mod causes;
+mod envelope;
 mod job;
 pub mod jobs;
 mod keys;
 mod link;
+mod producer;
+mod scripts;
+mod time;
 
 /// What Redis, or the way to it, answered instead of the wanted.
 pub use redis::RedisError;
 
 pub use crate::{
+    envelope::{Envelope, InvalidEnvelope},
     job::Job,
     keys::{Keys, Queue, UnknownQueue},
     link::{InvalidRedisUrl, Link, LinkOptions},
+    producer::{Producer, Push, PushError, Pushed},
 };

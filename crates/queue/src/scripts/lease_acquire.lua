@@ -1,0 +1,14 @@
+-- Takes a lease if nobody holds it, with a fencing token above every earlier one: the clock keeps
+-- it growing even when the counter was lost. An owner that asks again (because it did not hear
+-- the answer) is given it again. Returns the token, or 0.
+-- KEYS: lease, fence. ARGV: owner, lifetime in ms.
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local fence = math.max(now, tonumber(redis.call('GET', KEYS[2]) or 0) + 1)
+redis.call('SET', KEYS[2], string.format('%.0f', fence))
+return fence

@@ -1,0 +1,5 @@
+-- Extends a lease that is still ours. KEYS: lease. ARGV: owner, lifetime in ms. 1: ours, 0: lost.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
