@@ -4,24 +4,40 @@
 //! Redis carries hints only: whoever owes a job keeps a due row in Postgres and pushes it again.
 //! A job may run twice, late and out of order; it is lost only with Redis' memory.
 
+mod attempt;
+mod backend;
 pub mod catalog;
 mod causes;
+mod dead;
 mod envelope;
 mod job;
 pub mod jobs;
 mod keys;
 mod link;
+mod metrics;
 mod producer;
+mod registry;
+mod retry;
+mod runner;
 mod scripts;
+mod stats;
 mod time;
+mod worker;
 
 /// What Redis, or the way to it, answered instead of the wanted.
 pub use redis::RedisError;
 
 pub use crate::{
+    attempt::{Attempt, BoxError, JobError},
+    dead::{DeadJob, DeadJobs},
     envelope::{Envelope, InvalidEnvelope},
     job::Job,
     keys::{Keys, Queue, UnknownQueue},
     link::{InvalidRedisUrl, Link, LinkOptions},
+    metrics::Metrics,
     producer::{Producer, Push, PushError, Pushed},
+    registry::Registry,
+    retry::{EmptySchedule, RetrySchedule},
+    stats::{Stats, stats},
+    worker::{Host, Options, RunError, run},
 };

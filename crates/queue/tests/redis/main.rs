@@ -1,0 +1,10 @@
+//! The queue against a real Redis. Each test starts a server of its own.
+#![cfg(test)]
+
+mod attempts;
+mod crashes;
+mod dead_jobs;
+mod load;
+mod outages;
+mod pushing;
+mod support;
