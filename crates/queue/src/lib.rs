@@ -13,6 +13,7 @@ mod envelope;
 mod job;
 pub mod jobs;
 mod keys;
+pub mod lease;
 mod link;
 mod metrics;
 mod producer;

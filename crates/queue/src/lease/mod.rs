@@ -1,0 +1,91 @@
+//! A lease: at most one process at a time does something, and everybody else can tell a late
+//! word of a former holder by its fencing token.
+
+mod held;
+
+use std::time::{Duration, Instant};
+
+use redis::{AsyncCommands, RedisError};
+use tokio_util::task::TaskTracker;
+
+pub use crate::lease::held::HeldLease;
+use crate::{causes::causes, link::Link, scripts, time::millis};
+
+/// A lease that can be taken.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    link: Link,
+    key: String,
+    fence_key: String,
+    owner: String,
+    ttl: Duration,
+}
+
+impl Lease {
+    /// The lease `<namespace>:<name>` for `owner`, whose name no other process may ever use.
+    pub fn new(link: &Link, name: &str, owner: &str, ttl: Duration) -> Self {
+        let key = format!("{}:{name}", link.namespace());
+        // The braces put the counter into the cluster slot of the lease, whose key has none.
+        let fence_key = format!("{{{key}}}:fence");
+        Self {
+            link: link.clone(),
+            key,
+            fence_key,
+            owner: owner.to_owned(),
+            ttl,
+        }
+    }
+
+    /// Takes the lease, unless somebody else holds it. It is renewed by a task of `tasks` until
+    /// it is released, dropped, or lost.
+    pub async fn acquire(&self, tasks: &TaskTracker) -> Result<Option<HeldLease>, RedisError> {
+        // Counted from before the request: Redis starts counting later, so we end earlier.
+        let asked = Instant::now();
+        let mut call = scripts::call(&scripts::LEASE_ACQUIRE, &[&self.key, &self.fence_key]);
+        call.arg(&self.owner).arg(millis(self.ttl));
+        let fence: u64 = scripts::run(&self.link, &scripts::LEASE_ACQUIRE, &call).await?;
+        Ok((fence > 0).then(|| HeldLease::keep(self.clone(), fence, asked, tasks)))
+    }
+
+    /// Waits until the lease is free, and takes it.
+    pub async fn acquire_when_free(&self, tasks: &TaskTracker) -> HeldLease {
+        loop {
+            match self.acquire(tasks).await {
+                Ok(Some(held)) => return held,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(
+                        error = causes(&error),
+                        lease = self.key,
+                        "cannot ask for the lease"
+                    );
+                }
+            }
+            tokio::time::sleep(self.ttl / 10).await;
+        }
+    }
+
+    /// Who holds the lease.
+    pub async fn holder(&self) -> Result<Option<String>, RedisError> {
+        self.link.clone().get(&self.key).await
+    }
+
+    /// Extends the lease; whether it was still ours.
+    async fn renew(&self) -> Result<bool, RedisError> {
+        let mut call = scripts::call(&scripts::LEASE_RENEW, &[&self.key]);
+        call.arg(&self.owner).arg(millis(self.ttl));
+        scripts::run(&self.link, &scripts::LEASE_RENEW, &call).await
+    }
+
+    async fn release(&self) -> Result<(), RedisError> {
+        let mut call = scripts::call(&scripts::LEASE_RELEASE, &[&self.key]);
+        call.arg(&self.owner);
+        scripts::run(&self.link, &scripts::LEASE_RELEASE, &call).await
+    }
+
+    /// When a lease that was confirmed by a request begun at `asked` may be acted on no more:
+    /// a tenth before Redis lets go of it, for what is on its way by then.
+    fn deadline(&self, asked: Instant) -> Instant {
+        asked + self.ttl * 9 / 10
+    }
+}
