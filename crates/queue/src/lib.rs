@@ -9,6 +9,7 @@ mod backend;
 pub mod catalog;
 mod causes;
 mod dead;
+mod documents;
 mod envelope;
 mod job;
 pub mod jobs;
@@ -17,6 +18,7 @@ pub mod lease;
 mod link;
 mod metrics;
 mod producer;
+pub mod pub_sub;
 mod registry;
 mod retry;
 mod runner;
@@ -31,6 +33,7 @@ pub use redis::RedisError;
 pub use crate::{
     attempt::{Attempt, BoxError, JobError},
     dead::{DeadJob, DeadJobs},
+    documents::{DocumentError, Documents},
     envelope::{Envelope, InvalidEnvelope},
     job::Job,
     keys::{Keys, Queue, UnknownQueue},

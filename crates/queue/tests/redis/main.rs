@@ -4,6 +4,7 @@
 mod attempts;
 mod crashes;
 mod dead_jobs;
+mod documents;
 mod lease;
 mod load;
 mod outages;
