@@ -1,0 +1,193 @@
+//! Channels and the messages in them: direct ones with the bot, and text channels of servers.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::discord::{
+    config::GuildSeed,
+    error::ApiError,
+    ids::Snowflake,
+    json::with,
+    state::{World, guild::Guild},
+};
+
+/// A channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Channel {
+    pub(crate) id: u64,
+    pub(crate) place: Place,
+}
+
+/// Where a channel is.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// Between the bot and this user.
+    Direct { user: u64 },
+    /// In a server.
+    Guild { guild: u64, name: String, position: i64 },
+}
+
+impl Channel {
+    pub(crate) fn of_guild(seed: &GuildSeed) -> impl Iterator<Item = Self> {
+        seed.channels.iter().zip(0..).map(|((id, name), position)| Self {
+            id: *id,
+            place: Place::Guild {
+                guild: seed.id,
+                name: name.clone(),
+                position,
+            },
+        })
+    }
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Message {
+    /// The message id.
+    pub id: Snowflake,
+    /// The channel it is in.
+    pub channel: Snowflake,
+    /// Who wrote it.
+    pub author: Snowflake,
+    /// The text.
+    pub content: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Embeds, as they were sent.
+    pub embeds: Value,
+    /// Components, as they were sent.
+    pub components: Value,
+}
+
+/// What a message is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct NewMessage {
+    pub(crate) content: String,
+    pub(crate) embeds: Value,
+    pub(crate) components: Value,
+}
+
+impl NewMessage {
+    /// Plain text.
+    pub(crate) fn text(content: String) -> Self {
+        let empty = || Value::Array(Vec::new());
+        Self {
+            content,
+            embeds: empty(),
+            components: empty(),
+        }
+    }
+
+    /// Reads the body of a create or edit request.
+    pub(crate) fn parse(body: &Value) -> Result<Self, ApiError> {
+        let list = |name: &str| match body.get(name) {
+            None | Some(Value::Null) => Ok(Value::Array(Vec::new())),
+            Some(list @ Value::Array(_)) => Ok(list.clone()),
+            Some(_) => Err(ApiError::form(
+                name,
+                "LIST_TYPE_CONVERT",
+                "Only iterables may be used in a ListType",
+            )),
+        };
+        let content = body
+            .get("content")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        if content.chars().count() > 2_000 {
+            return Err(ApiError::form(
+                "content",
+                "BASE_TYPE_MAX_LENGTH",
+                "Must be 2000 or fewer in length.",
+            ));
+        }
+        let new = Self {
+            content,
+            embeds: list("embeds")?,
+            components: list("components")?,
+        };
+        if new.content.is_empty() && is_empty(&new.embeds) && is_empty(&new.components) {
+            return Err(ApiError::empty_message());
+        }
+        Ok(new)
+    }
+}
+
+fn is_empty(list: &Value) -> bool {
+    list.as_array().is_none_or(Vec::is_empty)
+}
+
+impl World {
+    /// The direct channel with a user, opened if need be.
+    pub(crate) fn direct_channel(&mut self, user: u64, now: DateTime<Utc>) -> Result<u64, ApiError> {
+        self.user(user)?;
+        let is_theirs =
+            |channel: &&Channel| matches!(channel.place, Place::Direct { user: theirs } if theirs == user);
+        if let Some(channel) = self.channels.values().find(is_theirs) {
+            return Ok(channel.id);
+        }
+        let id = self.ids.snowflake(now);
+        self.channels.insert(
+            id,
+            Channel {
+                id,
+                place: Place::Direct { user },
+            },
+        );
+        Ok(id)
+    }
+
+    /// Whether the bot may write to a user.
+    pub(crate) fn require_reachable(&self, user: u64) -> Result<(), ApiError> {
+        let both_in =
+            |guild: &Guild| guild.members.contains_key(&user) && guild.members.contains_key(&self.bot());
+        if !self.guilds.values().any(both_in) {
+            return Err(ApiError::no_mutual_guild());
+        }
+        if self.user(user)?.dms_closed {
+            Err(ApiError::cannot_dm())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Stores a message and tells the gateway.
+    pub(crate) fn post_message(
+        &mut self,
+        channel: u64,
+        author: u64,
+        new: NewMessage,
+        now: DateTime<Utc>,
+    ) -> Result<Message, ApiError> {
+        if !self.channels.contains_key(&channel) {
+            return Err(ApiError::unknown_channel());
+        }
+        let message = Message {
+            id: self.ids.snowflake(now).into(),
+            channel: channel.into(),
+            author: author.into(),
+            content: new.content,
+            at: now,
+            embeds: new.embeds,
+            components: new.components,
+        };
+        self.messages.push(message.clone());
+        self.dispatch_message(&message);
+        Ok(message)
+    }
+}
+
+impl World {
+    /// A message with who received it, for those who look at the simulator.
+    pub(crate) fn message_with_recipient(&self, message: &Message) -> Value {
+        let recipient = self
+            .channels
+            .get(&message.channel.0)
+            .and_then(|channel| match channel.place {
+                Place::Direct { user } => Some(Snowflake(user)),
+                Place::Guild { .. } => None,
+            });
+        with(self.message_json(message), json!({"recipient": recipient}))
+    }
+}
