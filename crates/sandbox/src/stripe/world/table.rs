@@ -1,0 +1,66 @@
+//! Objects of one kind in the order of their making, found by id.
+
+use std::collections::HashMap;
+
+/// What a table holds.
+pub trait Row {
+    /// The object's name in Stripe's messages, such as `subscription`.
+    const OBJECT: &'static str;
+    /// Its id.
+    fn id(&self) -> &str;
+    /// When it was made, in unix seconds.
+    fn created(&self) -> i64;
+}
+
+/// Rows are added and changed, never taken away.
+#[derive(Debug)]
+pub struct Table<T> {
+    rows: Vec<T>,
+    places: HashMap<String, usize>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Row> Table<T> {
+    /// Adds a row; an id that is there already is replaced.
+    pub fn insert(&mut self, row: T) {
+        if let Some(old) = self.get_mut(row.id()) {
+            *old = row;
+        } else {
+            self.places.insert(row.id().to_owned(), self.rows.len());
+            self.rows.push(row);
+        }
+    }
+
+    /// The row with this id.
+    pub fn get(&self, id: &str) -> Option<&T> {
+        self.places.get(id).and_then(|place| self.rows.get(*place))
+    }
+
+    /// The row with this id, to change.
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut T> {
+        self.places.get(id).and_then(|place| self.rows.get_mut(*place))
+    }
+
+    /// Where a row stands, oldest first.
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
+    /// All rows, oldest first.
+    pub fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
+    /// All rows, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &T> {
+        self.rows.iter().rev()
+    }
+}
