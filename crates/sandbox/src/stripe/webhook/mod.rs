@@ -1,0 +1,5 @@
+//! Webhooks: signed, queued, sent, and tried again.
+
+pub(crate) mod queue;
+pub(crate) mod sender;
+pub(crate) mod sign;
