@@ -1,0 +1,356 @@
+//! Checkout sessions and portal sessions.
+
+use serde_json::Value;
+use url::Url;
+
+use crate::stripe::api::list::{PAGING, page};
+use crate::stripe::api::params::Params;
+use crate::stripe::api::{COMMON, Served};
+use crate::stripe::error::Refusal;
+use crate::stripe::shape;
+use crate::stripe::world::World;
+use crate::stripe::world::session::{
+    CheckoutSession, Mode, PortalSession, SessionLine, SessionStatus, SubscriptionData,
+};
+use crate::stripe::world::subscription::MissingPaymentMethod;
+
+const NEW_SESSION: &[&str] = &[
+    "mode",
+    "success_url",
+    "cancel_url",
+    "line_items.#.price",
+    "line_items.#.quantity",
+    "customer",
+    "customer_email",
+    "customer_creation",
+    "client_reference_id",
+    "metadata.*",
+    "subscription_data.metadata.*",
+    "subscription_data.description",
+    "subscription_data.trial_period_days",
+    "subscription_data.trial_settings.end_behavior.missing_payment_method",
+    "payment_intent_data.metadata.*",
+    "setup_intent_data.metadata.*",
+    "allow_promotion_codes",
+    "currency",
+    "expires_at",
+    "locale",
+    "payment_method_types.#",
+    "ui_mode",
+];
+
+/// `/v1/checkout/sessions...`
+pub(crate) fn sessions(world: &mut World, method: &str, path: &[&str], params: &Params) -> Served {
+    let ["sessions", path @ ..] = path else {
+        return None;
+    };
+    Some(match (method, path) {
+        ("POST", []) => create(world, params),
+        ("GET", []) => list(world, params),
+        ("GET", [id]) => get(world, id, params),
+        ("POST", [id]) => update(world, id, params),
+        ("POST", [id, "expire"]) => expire(world, id, params),
+        ("GET", [id, "line_items"]) => line_items(world, id, params),
+        _ => return None,
+    })
+}
+
+fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON, NEW_SESSION])?;
+    let mode = params
+        .choice("mode", &Mode::NAMES)?
+        .ok_or_else(|| Refusal::required("mode"))?;
+    params.choice("ui_mode", &[("hosted", ()), ("hosted_page", ())])?;
+    let success_url = url(params, "success_url")?.ok_or_else(|| Refusal::required("success_url"))?;
+    let cancel_url = url(params, "cancel_url")?;
+    let lines = lines(world, params, mode)?;
+    let currency = currency(world, params, mode, &lines)?;
+    check_buyer(world, params, mode)?;
+    let subscription_data = subscription_data(params, mode)?;
+    let now = world.now();
+    let session = CheckoutSession {
+        id: world.ids.checkout(),
+        mode,
+        status: SessionStatus::Open,
+        lines,
+        currency,
+        customer: params.owned("customer"),
+        customer_email: params.owned("customer_email"),
+        entered_email: None,
+        customer_creation: params.owned("customer_creation"),
+        client_reference_id: params.owned("client_reference_id"),
+        metadata: params.metadata("metadata")?,
+        success_url,
+        cancel_url,
+        subscription_data,
+        intent_metadata: intent_metadata(params, mode)?,
+        allow_promotion_codes: params.boolean("allow_promotion_codes")?,
+        locale: params.owned("locale"),
+        created: now,
+        expires_at: expires_at(params, now)?,
+        subscription: None,
+        invoice: None,
+        payment_intent: None,
+        setup_intent: None,
+    };
+    let shown = shape::checkout(world, &session);
+    world.checkouts.insert(session);
+    Ok(shown)
+}
+
+fn url(params: &Params, name: &str) -> Result<Option<String>, Refusal> {
+    let Some(text) = params.text(name) else {
+        return Ok(None);
+    };
+    let web = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    if web {
+        return Ok(Some(text.to_owned()));
+    }
+    Err(Refusal::invalid("Not a valid URL")
+        .code("url_invalid")
+        .param(name))
+}
+
+fn lines(world: &mut World, params: &Params, mode: Mode) -> Result<Vec<SessionLine>, Refusal> {
+    let given = params.branches("line_items");
+    if mode == Mode::Setup {
+        let message = "You can not pass `line_items` in `setup` mode.";
+        return if given.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(Refusal::invalid(message).param("line_items"))
+        };
+    }
+    if given.is_empty() {
+        return Err(Refusal::required("line_items"));
+    }
+    if given.len() > 100 {
+        return Err(
+            Refusal::invalid("Array line_items exceeded maximum 100 allowed elements.").param("line_items"),
+        );
+    }
+    let mut lines = Vec::new();
+    for (place, line) in given.iter().enumerate() {
+        let id = line
+            .text("price")
+            .ok_or_else(|| Refusal::required(&format!("line_items[{place}][price]")))?;
+        let price = world
+            .price(id)
+            .map_err(|refusal| refusal.param(format!("line_items[{place}][price]")))?;
+        if !price.active {
+            let message = "The price specified is inactive. This field only accepts active prices.";
+            return Err(Refusal::invalid(message).param(format!("line_items[{place}][price]")));
+        }
+        let quantity = line.integer_within("quantity", 1, 999_999)?;
+        let quantity = quantity.ok_or_else(|| {
+            let message = format!("Quantity is required. Add `quantity` to `line_items[{place}]`");
+            Refusal::invalid(message)
+                .code("parameter_missing")
+                .param(format!("line_items[{place}][quantity]"))
+        })?;
+        lines.push(SessionLine {
+            id: world.ids.checkout_line(),
+            price: id.to_owned(),
+            quantity,
+        });
+    }
+    check_kinds(world, &lines, mode)?;
+    Ok(lines)
+}
+
+fn check_kinds(world: &World, lines: &[SessionLine], mode: Mode) -> Result<(), Refusal> {
+    let recurring = |line: &SessionLine| {
+        world
+            .prices
+            .get(&line.price)
+            .is_some_and(|price| price.recurring.is_some())
+    };
+    let refusal = match mode {
+        Mode::Subscription if !lines.iter().any(recurring) => {
+            "You must provide at least one recurring price in `subscription` mode when using prices."
+        }
+        Mode::Subscription if !lines.iter().all(recurring) => {
+            "This sandbox does not simulate one-time prices on the first invoice of a subscription."
+        }
+        Mode::Payment if lines.iter().any(recurring) => {
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices."
+        }
+        _ => return Ok(()),
+    };
+    Err(Refusal::invalid(refusal).param("line_items"))
+}
+
+/// All prices of a session are in one currency, and it is the one asked for.
+fn currency(
+    world: &World,
+    params: &Params,
+    mode: Mode,
+    lines: &[SessionLine],
+) -> Result<Option<String>, Refusal> {
+    let mut found = params.text("currency").map(str::to_ascii_lowercase);
+    for line in lines {
+        let price = world.price(&line.price)?;
+        let currency = found.get_or_insert_with(|| price.currency.clone());
+        if *currency != price.currency {
+            let message = format!(
+                "The price `{}` is not available in `{currency}`, because it does not have a currency option for `{currency}`.",
+                price.id
+            );
+            return Err(Refusal::invalid(message).param("line_items"));
+        }
+    }
+    if mode == Mode::Setup && found.is_none() && !params.has("payment_method_types") {
+        return Err(Refusal::required("currency"));
+    }
+    Ok(found)
+}
+
+fn check_buyer(world: &World, params: &Params, mode: Mode) -> Result<(), Refusal> {
+    if params.has("customer") && params.has("customer_email") {
+        let message = "You may only specify one of these parameters: customer, customer_email.";
+        return Err(Refusal::invalid(message).param("customer_email"));
+    }
+    if let Some(id) = params.text("customer") {
+        world.customer(id).map_err(|refusal| refusal.param("customer"))?;
+    }
+    if let Some(email) = params.text("customer_email").filter(|email| !email.contains('@')) {
+        let message = format!("Invalid email address: {email}");
+        return Err(Refusal::invalid(message)
+            .code("email_invalid")
+            .param("customer_email"));
+    }
+    if params
+        .choice("customer_creation", &[("always", ()), ("if_required", ())])?
+        .is_some()
+        && (mode == Mode::Subscription || params.has("customer"))
+    {
+        let message =
+            "`customer_creation` can only be used in `payment` and `setup` mode without `customer`.";
+        return Err(Refusal::invalid(message).param("customer_creation"));
+    }
+    match params.text("client_reference_id") {
+        Some(reference) if reference.chars().count() > 200 => {
+            let message = "Invalid string: must be at most 200 characters";
+            Err(Refusal::invalid(message).param("client_reference_id"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn subscription_data(params: &Params, mode: Mode) -> Result<SubscriptionData, Refusal> {
+    if params.has("subscription_data") && mode != Mode::Subscription {
+        let message = format!("You can not pass `subscription_data` in `{}` mode.", mode.name());
+        return Err(Refusal::invalid(message).param("subscription_data"));
+    }
+    let missing = "subscription_data.trial_settings.end_behavior.missing_payment_method";
+    Ok(SubscriptionData {
+        metadata: params.metadata("subscription_data.metadata")?,
+        description: params.owned("subscription_data.description"),
+        trial_days: params.integer_within("subscription_data.trial_period_days", 1, 730)?,
+        missing_payment_method: params.choice(missing, &MissingPaymentMethod::NAMES)?,
+    })
+}
+
+fn intent_metadata(params: &Params, mode: Mode) -> Result<crate::stripe::world::Metadata, Refusal> {
+    for (name, fits) in [
+        ("payment_intent_data", mode == Mode::Payment),
+        ("setup_intent_data", mode == Mode::Setup),
+    ] {
+        if params.has(name) && !fits {
+            let message = format!("You can not pass `{name}` in `{}` mode.", mode.name());
+            return Err(Refusal::invalid(message).param(name));
+        }
+    }
+    let mut metadata = params.metadata("payment_intent_data.metadata")?;
+    params.merge_metadata("setup_intent_data.metadata", &mut metadata)?;
+    Ok(metadata)
+}
+
+/// Between half an hour and a day ahead; a day by default.
+fn expires_at(params: &Params, now: i64) -> Result<i64, Refusal> {
+    let Some(at) = params.integer("expires_at")? else {
+        return Ok(now + 86_400);
+    };
+    if (now + 1_800..=now + 86_400).contains(&at) {
+        return Ok(at);
+    }
+    let message =
+        "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.";
+    Err(Refusal::invalid(message).param("expires_at"))
+}
+
+fn found<'a>(world: &'a World, id: &str) -> Result<&'a CheckoutSession, Refusal> {
+    world
+        .checkouts
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("checkout.session", id))
+}
+
+fn get(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON])?;
+    Ok(shape::checkout(world, found(world, id)?))
+}
+
+fn update(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON, &["metadata.*"]])?;
+    found(world, id)?;
+    if let Some(session) = world.checkouts.get_mut(id) {
+        params.merge_metadata("metadata", &mut session.metadata)?;
+    }
+    get(world, id, &Params::default())
+}
+
+fn expire(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON])?;
+    found(world, id)?;
+    world.expire_checkout(id)?;
+    get(world, id, &Params::default())
+}
+
+fn line_items(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON, &["limit"]])?;
+    params.integer_within("limit", 1, 100)?;
+    Ok(shape::checkout_lines(world, found(world, id)?))
+}
+
+fn list(world: &World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[PAGING, &["customer", "subscription", "payment_intent", "status"]])?;
+    let status = params.choice("status", &SessionStatus::NAMES)?;
+    let is =
+        |field: &Option<String>, name: &str| params.text(name).is_none_or(|id| field.as_deref() == Some(id));
+    let keep = |row: &CheckoutSession| {
+        is(&row.customer, "customer")
+            && is(&row.subscription, "subscription")
+            && is(&row.payment_intent, "payment_intent")
+            && status.is_none_or(|status| row.status == status)
+    };
+    page(&world.checkouts, params, "/v1/checkout/sessions", keep, |row| {
+        shape::checkout(world, row)
+    })
+}
+
+/// `/v1/billing_portal/sessions`
+pub(crate) fn portal_sessions(world: &mut World, method: &str, path: &[&str], params: &Params) -> Served {
+    match (method, path) {
+        ("POST", ["sessions"]) => Some(create_portal(world, params)),
+        _ => None,
+    }
+}
+
+fn create_portal(world: &mut World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON, &["customer", "return_url", "locale"]])?;
+    let customer = params.required("customer")?;
+    world
+        .customer(customer)
+        .map_err(|refusal| refusal.param("customer"))?;
+    let session = PortalSession {
+        id: world.ids.portal(),
+        customer: customer.to_owned(),
+        return_url: url(params, "return_url")?,
+        locale: params.owned("locale"),
+        created: world.now(),
+    };
+    let shown = shape::portal(world, &session);
+    world.portals.insert(session);
+    Ok(shown)
+}

@@ -1,0 +1,137 @@
+//! Charges, refunds and cards.
+
+use serde_json::Value;
+
+use crate::stripe::api::list::{PAGING, page};
+use crate::stripe::api::params::Params;
+use crate::stripe::api::{COMMON, Served};
+use crate::stripe::error::Refusal;
+use crate::stripe::shape;
+use crate::stripe::world::World;
+use crate::stripe::world::payment::{Charge, Refund};
+
+const REASONS: [(&str, &str); 3] = [
+    ("duplicate", "duplicate"),
+    ("fraudulent", "fraudulent"),
+    ("requested_by_customer", "requested_by_customer"),
+];
+
+/// `/v1/charges...`
+pub(crate) fn charges(world: &World, method: &str, path: &[&str], params: &Params) -> Served {
+    Some(match (method, path) {
+        ("GET", []) => list_charges(world, params),
+        ("GET", [id]) => get_charge(world, id, params),
+        _ => return None,
+    })
+}
+
+fn get_charge(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON])?;
+    let charge = world
+        .charges
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("charge", id))?;
+    Ok(shape::charge(world, charge))
+}
+
+fn list_charges(world: &World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[PAGING, &["customer", "payment_intent"]])?;
+    let keep = |row: &Charge| {
+        params
+            .text("customer")
+            .is_none_or(|id| row.customer.as_deref() == Some(id))
+            && params
+                .text("payment_intent")
+                .is_none_or(|id| row.payment_intent == id)
+    };
+    page(&world.charges, params, "/v1/charges", keep, |row| {
+        shape::charge(world, row)
+    })
+}
+
+/// `/v1/refunds...`
+pub(crate) fn refunds(world: &mut World, method: &str, path: &[&str], params: &Params) -> Served {
+    Some(match (method, path) {
+        ("POST", []) => create_refund(world, params),
+        ("GET", []) => list_refunds(world, params),
+        ("GET", [id]) => get_refund(world, id, params),
+        _ => return None,
+    })
+}
+
+fn create_refund(world: &mut World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[
+        COMMON,
+        &["charge", "payment_intent", "amount", "reason", "metadata.*"],
+    ])?;
+    let charge = match (params.text("charge"), params.text("payment_intent")) {
+        (Some(charge), _) => world
+            .charges
+            .get(charge)
+            .ok_or_else(|| Refusal::missing("charge", charge).param("charge"))?,
+        (None, Some(intent)) => {
+            let mut of_it = world
+                .charges
+                .newest()
+                .filter(|row| row.payment_intent == intent && row.succeeded);
+            let refusal = || Refusal::missing("payment_intent", intent).param("payment_intent");
+            of_it.next().ok_or_else(refusal)?
+        }
+        (None, None) => {
+            let message =
+                "One of the following params should be provided for this request: payment_intent or charge.";
+            return Err(Refusal::invalid(message));
+        }
+    };
+    if !charge.succeeded {
+        return Err(Refusal::invalid(format!(
+            "Charge {} has not been captured.",
+            charge.id
+        )));
+    }
+    let charge = charge.id.clone();
+    let reason = params.choice("reason", &REASONS)?.map(str::to_owned);
+    let metadata = params.metadata("metadata")?;
+    let id = world.refund(&charge, params.integer("amount")?, reason)?;
+    if let Some(refund) = world.refunds.get_mut(&id) {
+        refund.metadata = metadata;
+    }
+    get_refund(world, &id, &Params::default())
+}
+
+fn get_refund(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON])?;
+    let refund = world
+        .refunds
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("refund", id))?;
+    Ok(shape::refund(refund))
+}
+
+fn list_refunds(world: &World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[PAGING, &["charge", "payment_intent"]])?;
+    let keep = |row: &Refund| {
+        params.text("charge").is_none_or(|id| row.charge == id)
+            && params
+                .text("payment_intent")
+                .is_none_or(|id| row.payment_intent == id)
+    };
+    page(&world.refunds, params, "/v1/refunds", keep, shape::refund)
+}
+
+/// `/v1/payment_methods/{id}`
+pub(crate) fn payment_methods(world: &World, method: &str, path: &[&str], params: &Params) -> Served {
+    match (method, path) {
+        ("GET", [id]) => Some(get_payment_method(world, id, params)),
+        _ => None,
+    }
+}
+
+fn get_payment_method(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON])?;
+    let method = world
+        .payment_methods
+        .get(id)
+        .ok_or_else(|| Refusal::not_found("PaymentMethod", id))?;
+    Ok(shape::payment_method(world, method))
+}
