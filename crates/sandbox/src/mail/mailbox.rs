@@ -1,0 +1,115 @@
+//! The messages that were taken, and the refusals that are asked for.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::mail::message::Message;
+use crate::mail::mime;
+
+/// The mailbox behind its lock.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    contents: Mutex<Contents>,
+    count: watch::Sender<usize>,
+    clock: Clock,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    messages: Vec<Message>,
+    refusal: Option<Refusal>,
+}
+
+/// An answer for the next messages, instead of taking them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Refusal {
+    /// 400 to 599: 4xx asks the sender to try again, 5xx not to.
+    pub(crate) code: u16,
+    /// How many messages.
+    pub(crate) times: u32,
+}
+
+/// A message on its way in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Envelope {
+    /// `MAIL FROM`.
+    pub(crate) from: String,
+    /// `RCPT TO`.
+    pub(crate) to: Vec<String>,
+}
+
+impl Mailbox {
+    /// An empty mailbox.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            contents: Mutex::default(),
+            count: watch::Sender::new(0),
+            clock,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All messages, oldest first.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.lock().messages.clone()
+    }
+
+    /// One message.
+    pub(crate) fn message(&self, id: u64) -> Option<Message> {
+        self.lock()
+            .messages
+            .iter()
+            .find(|message| message.id == id)
+            .cloned()
+    }
+
+    /// Follows the number of messages.
+    pub(crate) fn count(&self) -> watch::Receiver<usize> {
+        self.count.subscribe()
+    }
+
+    /// Refuses the next messages.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.lock().refusal = Some(refusal);
+    }
+
+    /// Throws all messages away.
+    pub(crate) fn clear(&self) {
+        self.lock().messages.clear();
+    }
+
+    /// Keeps a message, unless the next one is to be refused: then the code.
+    pub(crate) fn take(&self, envelope: Envelope, raw: String) -> Result<u64, u16> {
+        let mut contents = self.lock();
+        if let Some(refusal) = contents.refusal.as_mut().filter(|refusal| refusal.times > 0) {
+            refusal.times -= 1;
+            return Err(refusal.code);
+        }
+        let parsed = mime::parse(&raw);
+        let id = contents.messages.last().map_or(1, |last| last.id + 1);
+        contents.messages.push(Message {
+            id,
+            received_at: self.clock.wall().timestamp(),
+            envelope_from: envelope.from,
+            envelope_to: envelope.to,
+            from: parsed.header("From"),
+            to: parsed.header("To"),
+            subject: parsed.header("Subject"),
+            headers: parsed.headers,
+            text: parsed.text,
+            html: parsed.html,
+            raw,
+        });
+        let count = contents.messages.len();
+        drop(contents);
+        self.count.send_replace(count);
+        Ok(id)
+    }
+}
