@@ -1,0 +1,20 @@
+//! The simulated Stripe over real HTTP, as a client and a webhook receiver see it.
+//!
+//! `cfg(test)` tells clippy that helpers are tests too.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod checkout;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod webhooks;
