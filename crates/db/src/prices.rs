@@ -1,7 +1,10 @@
 //! What a plan's prices cost, as last read from Stripe: `plan_prices`.
 
 use chrono::{DateTime, Utc};
-use rolecall_domain::{catalog::PlanSlug, ids::StripePriceId};
+use rolecall_domain::{
+    catalog::PlanSlug,
+    ids::{MemberId, StripePriceId, StripeSubscriptionId},
+};
 
 use crate::{Connection, DbError, convert::parse, error::one_row};
 
@@ -62,6 +65,37 @@ pub async fn list_prices_on_sale(conn: &mut Connection) -> Result<Vec<Price>, Db
                 interval: row.billing_interval,
                 interval_count: row.billing_interval_count,
             })
+        })
+        .collect()
+}
+
+/// The prices that a person's subscriptions are for, on sale or not, as far as the catalog knows them.
+pub async fn list_prices_held_by(
+    conn: &mut Connection,
+    member_id: MemberId,
+) -> Result<Vec<(StripeSubscriptionId, Price)>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT s.id, p.price_id, p.plan_slug, p.lifetime, p.unit_amount, p.currency, p.billing_interval,
+                p.billing_interval_count
+         FROM subscriptions s JOIN plan_prices p ON p.price_id = ANY (s.price_ids)
+         WHERE s.member_id = $1
+         ORDER BY s.id, p.position",
+        member_id.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let price = Price {
+                id: StripePriceId::new(row.price_id),
+                plan: parse("plan_prices", "plan_slug", &row.plan_slug)?,
+                lifetime: row.lifetime,
+                unit_amount: row.unit_amount,
+                currency: row.currency,
+                interval: row.billing_interval,
+                interval_count: row.billing_interval_count,
+            };
+            Ok((parse("subscriptions", "id", &row.id)?, price))
         })
         .collect()
 }
