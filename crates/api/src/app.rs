@@ -1,0 +1,130 @@
+//! Which address leads where.
+
+use actix_web::{
+    HttpResponse, Resource, Scope,
+    guard::{self, Guard},
+    middleware::{Compress, from_fn},
+    web::{self, ServiceConfig, delete, get, post, resource},
+};
+use futures::future::{Ready, ready};
+use rolecall_runtime::health::{self, Health};
+
+use crate::{
+    assets,
+    error::ApiError,
+    http::{cross_origin, extract, headers, observe, rate_limit},
+    json, live, pages,
+    session::routes as session,
+    sign_in::routes as sign_in,
+    webhook,
+};
+
+/// Adds every route. The webhook stands outside of the layers that browsers need: nothing is done
+/// for it that Stripe does not ask for.
+pub(crate) fn configure(config: &mut ServiceConfig, health: Health) {
+    let webhook = resource("/webhooks/stripe")
+        .route(post().to(webhook::receive))
+        .default_service(web::to(webhook::refuse_method));
+    config
+        .service(webhook)
+        .configure(health::configure(health))
+        .configure(extract::configure)
+        .service(
+            everything_else()
+                .wrap(from_fn(rate_limit::limit))
+                .wrap(from_fn(cross_origin::guard))
+                .wrap(Compress::default())
+                .wrap(from_fn(headers::secure))
+                .wrap(from_fn(observe::observe)),
+        );
+}
+
+fn everything_else() -> Scope {
+    web::scope("")
+        .service(page("/", || read().to(pages::landing::get_landing)))
+        .service(page("/plans", || read().to(pages::plans::get_plans)))
+        .service(only(
+            "/checkout",
+            "POST",
+            post().to(pages::checkout::post_checkout),
+        ))
+        .service(page("/checkout/success", || {
+            read().to(pages::success::get_success)
+        }))
+        .service(page("/checkout/progress", || {
+            read().to(pages::success::get_progress)
+        }))
+        .service(page("/claim", || read().to(pages::claim::get_claim)))
+        .service(page("/dashboard", || read().to(pages::dashboard::get_dashboard)))
+        .service(page("/dashboard/live", || read().to(pages::dashboard::get_live)))
+        .service(only(
+            "/dashboard/fix-roles",
+            "POST",
+            post().to(pages::dashboard::post_fix_roles),
+        ))
+        .service(only(
+            "/billing/portal",
+            "POST",
+            post().to(pages::checkout::post_portal),
+        ))
+        .service(only("/events", "GET", get().to(live::get_events)))
+        .service(page("/auth/discord/login", || get().to(sign_in::login)))
+        .service(page("/auth/discord/callback", || get().to(sign_in::callback)))
+        .service(only("/auth/refresh", "POST", post().to(session::refresh)))
+        .service(only("/auth/logout", "POST", post().to(session::logout)))
+        .service(page("/assets/{file}", || read().to(assets::get_asset)))
+        .service(page("/favicon.ico", || read().to(assets::get_favicon)))
+        .service(api())
+        .default_service(web::to(not_found))
+}
+
+fn api() -> Scope {
+    let sessions = resource("/me/sessions")
+        .route(get().to(json::me::get_sessions))
+        .route(delete().to(json::me::delete_sessions))
+        .default_service(web::to(|| refuse_method("GET, DELETE")));
+    web::scope("/api/v1")
+        .service(only("/me", "GET", get().to(json::me::get_me)))
+        .service(only("/me/fix-roles", "POST", post().to(json::me::post_fix_roles)))
+        .service(sessions)
+        .service(only("/plans", "GET", get().to(json::plans::get_plans)))
+        .service(only("/checkout", "POST", post().to(json::billing::post_checkout)))
+        .service(only(
+            "/billing/portal",
+            "POST",
+            post().to(json::billing::post_portal),
+        ))
+        .service(only(
+            "/admin/members/{member_id}/why",
+            "GET",
+            get().to(json::admin::get_why),
+        ))
+        .default_service(web::to(not_found))
+}
+
+/// GET and HEAD.
+fn read() -> actix_web::Route {
+    web::route().guard(readable())
+}
+
+fn readable() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
+
+fn page(path: &str, route: impl Fn() -> actix_web::Route) -> Resource {
+    only(path, "GET, HEAD", route())
+}
+
+fn only(path: &str, allow: &'static str, route: actix_web::Route) -> Resource {
+    resource(path)
+        .route(route)
+        .default_service(web::to(move || refuse_method(allow)))
+}
+
+fn refuse_method(allow: &'static str) -> Ready<Result<HttpResponse, ApiError>> {
+    ready(Err(ApiError::MethodNotAllowed { allow }))
+}
+
+async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NotFound)
+}

@@ -1,0 +1,206 @@
+//! How far a purchase has come: paid, recorded, role given. Decided from what is stored; nothing is
+//! asked of Stripe or Discord here.
+
+use rolecall_db::{
+    checkout_sessions::{Checkout, CheckoutState},
+    member_guilds::{GuildState, MemberGuild},
+    member_roles::MemberRole,
+};
+use rolecall_domain::{catalog::Plan, standing::Standing};
+
+use crate::account::Account;
+
+/// Where one step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StepState {
+    Done,
+    Now,
+    Later,
+    /// It waits for somebody.
+    Stuck,
+}
+
+impl StepState {
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now => "now",
+            Self::Later => "later",
+            Self::Stuck => "stuck",
+        }
+    }
+
+    /// For who cannot see the mark.
+    pub(crate) const fn spoken(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now => "in progress",
+            Self::Later => "not yet",
+            Self::Stuck => "waiting",
+        }
+    }
+
+    pub(crate) const fn is_done(self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    pub(crate) const fn is_now(self) -> bool {
+        matches!(self, Self::Now)
+    }
+}
+
+/// A step of a purchase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) state: StepState,
+    pub(crate) title: &'static str,
+    pub(crate) text: String,
+}
+
+/// How far a purchase has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) plan: String,
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) steps: Vec<Step>,
+    /// Everything is done: on to the dashboard.
+    pub(crate) finished: bool,
+    /// Nothing more will happen by itself.
+    pub(crate) settled: bool,
+}
+
+/// Where the roles of the plan stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Roles {
+    Given,
+    OnTheWay,
+    NotOnServer,
+    HeldUp,
+}
+
+/// The progress of `checkout` for its buyer.
+pub(crate) fn progress(checkout: &Checkout, account: &Account) -> Progress {
+    let plan = account.names.catalog.plans.get(&checkout.plan);
+    let is_paid = checkout.state == CheckoutState::Complete;
+    let is_recorded = is_paid
+        && account.subscriptions.iter().any(|stored| {
+            let is_it = checkout.subscription.as_ref() == Some(&stored.facts.id);
+            is_it
+                && matches!(
+                    stored.standing,
+                    Standing::Active | Standing::Trial | Standing::Grace { .. }
+                )
+        });
+    let roles = plan.map_or(Roles::OnTheWay, |plan| roles_of(plan, &account.guilds));
+    let (title, text) = words(checkout.state, is_recorded, roles);
+    Progress {
+        plan: account.names.plan(Some(&checkout.plan)),
+        title,
+        text,
+        steps: vec![
+            paid_step(checkout.state),
+            recorded_step(is_paid, is_recorded),
+            role_step(is_recorded, roles),
+        ],
+        finished: is_recorded && roles == Roles::Given,
+        settled: checkout.state == CheckoutState::Expired || is_recorded && roles != Roles::OnTheWay,
+    }
+}
+
+fn words(state: CheckoutState, is_recorded: bool, roles: Roles) -> (&'static str, &'static str) {
+    match (state, is_recorded, roles) {
+        (CheckoutState::Expired, ..) => (
+            "This purchase was not finished",
+            "Nothing was charged. You can choose a plan again.",
+        ),
+        (_, true, Roles::Given) => ("You are in", "Your roles are on Discord. Welcome."),
+        (_, true, Roles::NotOnServer) => (
+            "Almost there",
+            "Your membership is running. One thing is left to do.",
+        ),
+        (_, true, Roles::HeldUp) => (
+            "Your membership is running",
+            "Your role is held up. You do not have to do anything.",
+        ),
+        (_, true, Roles::OnTheWay) => (
+            "Thank you",
+            "Your membership is running. Your role comes any moment.",
+        ),
+        (_, false, _) => ("Thank you", "We are opening the doors. This takes a few seconds."),
+    }
+}
+
+fn paid_step(state: CheckoutState) -> Step {
+    let (state, text) = match state {
+        CheckoutState::Complete => (StepState::Done, "Stripe has confirmed it."),
+        CheckoutState::Open => (StepState::Now, "Waiting for Stripe’s confirmation."),
+        CheckoutState::Expired => (
+            StepState::Stuck,
+            "The payment page was closed or ran out of time.",
+        ),
+    };
+    Step {
+        state,
+        title: "Payment",
+        text: text.to_owned(),
+    }
+}
+
+fn recorded_step(is_paid: bool, is_recorded: bool) -> Step {
+    let (state, text) = match (is_paid, is_recorded) {
+        (_, true) => (StepState::Done, "Your plan is active."),
+        (true, false) => (StepState::Now, "Activating your plan."),
+        (false, false) => (StepState::Later, "Follows the payment."),
+    };
+    Step {
+        state,
+        title: "Membership",
+        text: text.to_owned(),
+    }
+}
+
+fn role_step(is_recorded: bool, roles: Roles) -> Step {
+    let (state, text) = match (is_recorded, roles) {
+        (false, _) => (StepState::Later, "Given as soon as your plan is active."),
+        (true, Roles::Given) => (StepState::Done, "You have it."),
+        (true, Roles::OnTheWay) => (StepState::Now, "Asking Discord."),
+        (true, Roles::NotOnServer) => (
+            StepState::Stuck,
+            "You are not on the server. Use “Fix my roles” on your membership page and we add you.",
+        ),
+        (true, Roles::HeldUp) => (
+            StepState::Stuck,
+            "The server does not let us give it yet. Its owners have been told; it comes by itself.",
+        ),
+    };
+    Step {
+        state,
+        title: "Role on Discord",
+        text: text.to_owned(),
+    }
+}
+
+/// The plan's roles, over all its servers: given only if every one is there.
+fn roles_of(plan: &Plan, guilds: &[(MemberGuild, Vec<MemberRole>)]) -> Roles {
+    let mut worst = Roles::Given;
+    for wanted in &plan.roles {
+        let found = guilds.iter().find(|(guild, _)| guild.guild_id == wanted.guild);
+        let has = found.is_some_and(|(_, roles)| {
+            roles
+                .iter()
+                .any(|role| role.role_id == wanted.role && role.desired && role.observed == Some(true))
+        });
+        let state = match found.map(|(guild, _)| guild.state) {
+            _ if has => continue,
+            Some(GuildState::WaitingForMember) => Roles::NotOnServer,
+            Some(GuildState::Blocked | GuildState::Held) => Roles::HeldUp,
+            Some(GuildState::InSync | GuildState::Due) | None => Roles::OnTheWay,
+        };
+        // What still moves is worth waiting for, whatever the others wait for.
+        if worst != Roles::OnTheWay {
+            worst = state;
+        }
+    }
+    worst
+}

@@ -1,0 +1,48 @@
+//! Hints to the worker. What they hint at is committed already, so a hint that is lost costs time
+//! and nothing else: the sweeper finds what is owed.
+
+use rolecall_domain::{
+    ids::{MemberId, StripeCheckoutSessionId, uuid_v7},
+    trigger::Trigger,
+};
+use rolecall_queue::{
+    Job, Push,
+    jobs::{ConvergeMember, FulfillCheckout},
+};
+
+use crate::{http::context::Trace, state::State};
+
+/// Asks the worker to look at a person.
+pub(crate) async fn converge_member(state: &State, trace: &Trace, member_id: MemberId, trigger: Trigger) {
+    let job = ConvergeMember {
+        member_id,
+        reason: trigger.as_str().to_owned(),
+    };
+    push(state, trace, &job).await;
+}
+
+/// Asks the worker to look at a purchase.
+pub(crate) async fn fulfill_checkout(state: &State, trace: &Trace, session_id: StripeCheckoutSessionId) {
+    push(
+        state,
+        trace,
+        &FulfillCheckout {
+            session_id,
+            reason: "returned".to_owned(),
+        },
+    )
+    .await;
+}
+
+async fn push<J: Job>(state: &State, trace: &Trace, job: &J) {
+    let now = state.now();
+    let mut push = Push::new(now, uuid_v7(now, &*state.rng));
+    push.traceparent = Some(trace.child(&*state.rng));
+    if let Err(error) = state.producer.push(job, push).await {
+        tracing::warn!(
+            error = %crate::error::chain(&error),
+            job.kind = J::KIND,
+            "a hint was not pushed; the sweeper will find what is owed"
+        );
+    }
+}
