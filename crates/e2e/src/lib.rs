@@ -1,1 +1,12 @@
-//! e2e.
+//! The whole installation on one machine: the real services as processes, the simulators in this one.
+//!
+//! What the demo shows and what the system tests prove are the same stories over the same stack.
+
+pub mod machine;
+pub mod person;
+pub mod ports;
+pub mod process;
+pub mod stack;
+pub mod story;
+pub mod timeline;
+pub mod until;

@@ -1,0 +1,9 @@
+//! System tests: the real services as processes, real Postgres, Redis, HTTP and websockets.
+
+mod browser;
+mod config;
+mod discord;
+mod faults;
+mod money;
+mod running;
+mod support;
