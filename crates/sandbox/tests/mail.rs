@@ -89,6 +89,18 @@ async fn a_message_is_kept_and_shown() {
     let listed: serde_json::Value = get("/_sandbox/messages").await.unwrap().json().await.unwrap();
     assert_eq!(listed["data"][0]["subject"], "Welcome");
     assert_eq!(get("/messages/2").await.unwrap().status(), 404);
+
+    mail.clear();
+    assert!(smtp_round(&mail).await.starts_with("250 "));
+    let after = mail.wait_for(1, LIMIT).await.unwrap();
+    assert_eq!((after.len(), after[0].id), (1, 2), "ids are not used again");
+}
+
+async fn smtp_round(mail: &Simulator) -> String {
+    Smtp::connect(mail)
+        .await
+        .send("Subject: again\r\n\r\nHello")
+        .await
 }
 
 #[tokio::test]

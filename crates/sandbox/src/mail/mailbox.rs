@@ -20,6 +20,8 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Contents {
     messages: Vec<Message>,
+    /// Ids are not used again after `clear`.
+    last_id: u64,
     refusal: Option<Refusal>,
 }
 
@@ -83,6 +85,7 @@ impl Mailbox {
     /// Throws all messages away.
     pub(crate) fn clear(&self) {
         self.lock().messages.clear();
+        self.count.send_replace(0);
     }
 
     /// Keeps a message, unless the next one is to be refused: then the code.
@@ -93,7 +96,8 @@ impl Mailbox {
             return Err(refusal.code);
         }
         let parsed = mime::parse(&raw);
-        let id = contents.messages.last().map_or(1, |last| last.id + 1);
+        contents.last_id += 1;
+        let id = contents.last_id;
         contents.messages.push(Message {
             id,
             received_at: self.clock.wall().timestamp(),

@@ -176,7 +176,8 @@ async fn read_line<S: AsyncRead + Unpin>(stream: &mut BufReader<S>, most: u64) -
     }
 }
 
-/// The message up to the lone dot, with dots unstuffed; `None` where it is too big, read to its end all the same.
+/// The message up to the lone dot, with dots unstuffed; one that is too big is read to its end all the
+/// same, and is `None`.
 async fn read_message<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<Option<Vec<u8>>> {
     let mut message = Vec::new();
     let mut too_big = false;

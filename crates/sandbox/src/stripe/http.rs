@@ -38,7 +38,7 @@ pub(crate) fn configure(state: &State, config: &mut web::ServiceConfig) {
         .app_data(web::PayloadConfig::new(BODY_LIMIT))
         .configure(pages::configure)
         .configure(control::configure)
-        .default_service(web::to(api));
+        .route("/v1/{call:.*}", web::to(api));
 }
 
 async fn api(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! A stateful, strict Stripe on the loopback: the API, the hosted pages, signed webhooks, and faults on demand.
+//! A stateful, strict Stripe on the loopback: API, hosted pages, signed webhooks, and faults on demand.
 //!
 //! `Simulator::start` runs it and hands out a handle; what can happen to an account is in `story`, what
 //! it answers in `api` and `shape`, what it sends in `webhook`, what people see in `pages`.

@@ -164,7 +164,7 @@ async fn a_slow_answer_tells_the_state_from_before_or_after_its_wait() {
                 .seed_subscription("a@example.com", Card::Works, MONTHLY, 1, Metadata::new());
         let id = seeded.unwrap();
         let fault = FaultKind::Slow {
-            delay_ms: 400,
+            delay_ms: 1_500,
             snapshot,
         };
         let path_contains = Some(id.clone());

@@ -1,6 +1,6 @@
 //! A simulator with the demo's prices, a client with its key, and a receiver of webhooks.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -143,14 +143,27 @@ pub(crate) struct Receiver {
     server: Served,
     received: Arc<Mutex<Vec<Received>>>,
     count: watch::Sender<usize>,
-    status: Arc<AtomicU16>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// First the listed statuses, one each, then always the same.
+struct Answers {
+    next: VecDeque<u16>,
+    then: u16,
 }
 
 impl Receiver {
     pub(crate) fn start() -> Self {
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
-        let (count, status) = (watch::Sender::new(0), Arc::new(AtomicU16::new(200)));
-        let state = (Arc::clone(&received), count.clone(), Arc::clone(&status));
+        let (count, answers) = (
+            watch::Sender::new(0),
+            Answers {
+                next: VecDeque::new(),
+                then: 200,
+            },
+        );
+        let answers = Arc::new(Mutex::new(answers));
+        let state = (Arc::clone(&received), count.clone(), Arc::clone(&answers));
         let server = serve("test.receiver", "127.0.0.1:0".parse().unwrap(), move |services| {
             services
                 .app_data(web::Data::new(state.clone()))
@@ -160,7 +173,7 @@ impl Receiver {
             server: server.unwrap(),
             received,
             count,
-            status,
+            answers,
         }
     }
 
@@ -169,7 +182,12 @@ impl Receiver {
     }
 
     pub(crate) fn answer_with(&self, status: u16) {
-        self.status.store(status, Ordering::SeqCst);
+        self.answers.lock().unwrap().then = status;
+    }
+
+    /// Answers the next requests with these, one each.
+    pub(crate) fn answer_next(&self, statuses: &[u16]) {
+        self.answers.lock().unwrap().next.extend(statuses);
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -193,10 +211,14 @@ impl Receiver {
     }
 }
 
-type ReceiverState = (Arc<Mutex<Vec<Received>>>, watch::Sender<usize>, Arc<AtomicU16>);
+type ReceiverState = (
+    Arc<Mutex<Vec<Received>>>,
+    watch::Sender<usize>,
+    Arc<Mutex<Answers>>,
+);
 
 async fn take(state: web::Data<ReceiverState>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    let (received, count, status) = state.as_ref();
+    let (received, count, answers) = state.as_ref();
     let signature = request
         .headers()
         .get("stripe-signature")
@@ -208,7 +230,10 @@ async fn take(state: web::Data<ReceiverState>, request: HttpRequest, body: Bytes
         signature,
         body: body.to_vec(),
     });
+    let status = {
+        let mut answers = answers.lock().unwrap();
+        answers.next.pop_front().unwrap_or(answers.then)
+    };
     count.send_modify(|count| *count += 1);
-    HttpResponse::build(actix_web::http::StatusCode::from_u16(status.load(Ordering::SeqCst)).unwrap())
-        .finish()
+    HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap()).finish()
 }

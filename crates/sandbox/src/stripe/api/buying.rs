@@ -173,7 +173,8 @@ fn check_kinds(world: &World, lines: &[SessionLine], mode: Mode) -> Result<(), R
             "This sandbox does not simulate one-time prices on the first invoice of a subscription."
         }
         Mode::Payment if lines.iter().any(recurring) => {
-            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices."
+            "You specified `payment` mode but passed a recurring price. Either switch \
+             to `subscription` mode or use only one-time prices."
         }
         _ => return Ok(()),
     };
@@ -193,7 +194,8 @@ fn currency(
         let currency = found.get_or_insert_with(|| price.currency.clone());
         if *currency != price.currency {
             let message = format!(
-                "The price `{}` is not available in `{currency}`, because it does not have a currency option for `{currency}`.",
+                "The price `{}` is not available in `{currency}`, because it does not have a currency \
+                 option for `{currency}`.",
                 price.id
             );
             return Err(Refusal::invalid(message).param("line_items"));

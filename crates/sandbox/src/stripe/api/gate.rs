@@ -34,9 +34,9 @@ pub fn authorize(credentials: &Credentials, keys: &[String]) -> Result<(), Refus
     let given = credentials.authorization.as_deref().and_then(key_of);
     let Some(given) = given.filter(|key| !key.is_empty()) else {
         return Err(Refusal::unauthorized(
-            "You did not provide an API key. You need to provide your API key in the Authorization header, using \
-             Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication \
-             for details, or we can help at https://support.stripe.com/.",
+            "You did not provide an API key. You need to provide your API key in the Authorization header, \
+             using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See \
+             https://stripe.com/docs/api#authentication for details, or we can help at https://support.stripe.com/.",
         ));
     };
     if keys.contains(&given) {

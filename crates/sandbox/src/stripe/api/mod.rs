@@ -96,8 +96,8 @@ fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refu
             replayed: Some(saved.request_id.clone()),
         }),
         Some(_) => Err(Refusal::idempotency(format!(
-            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
-             using a key other than '{key}' if you meant to execute a different request."
+            "Keys for idempotent requests can only be used with the same parameters they were first used with. \
+             Try using a key other than '{key}' if you meant to execute a different request."
         ))),
         None => {
             let answer = perform(world, call, &params, version);

@@ -151,8 +151,8 @@ impl Params {
             let name = bracketed_path(path);
             let message = format!(
                 "You passed an empty string for '{name}'. We assume empty values are an attempt to unset a \
-                 parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or \
-                 supply a non-empty value."
+                 parameter; however '{name}' cannot be unset. You should remove '{name}' from your request \
+                 or supply a non-empty value."
             );
             return Err(Refusal::invalid(message)
                 .code("parameter_invalid_empty")

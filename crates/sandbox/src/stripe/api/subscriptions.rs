@@ -103,7 +103,8 @@ fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
     let has_card = new.payment_method.is_some() || world.customer(&customer)?.card.is_some();
     if !has_card && new.trial_days.is_none() && params.text("payment_behavior") != Some("default_incomplete")
     {
-        let message = "This customer has no attached payment source or default payment method. Please consider adding a default payment method.";
+        let message = "This customer has no attached payment source or default payment method. Please \
+                       consider adding a default payment method.";
         return Err(Refusal::invalid(message).code("resource_missing"));
     }
     let (id, _) = world.create_subscription(new, Means::OnFile)?;

@@ -1,4 +1,5 @@
-//! The shapes from before API version 2025-03-31: periods on the subscription, the subscription on the invoice.
+//! The shapes from before API version 2025-03-31: the period stands on the subscription, and the
+//! subscription on the invoice.
 
 use serde_json::{Map, Value, json};
 
@@ -135,7 +136,8 @@ mod tests {
     #[test]
     fn an_older_version_has_the_period_on_the_subscription_and_not_on_its_items() {
         let mut value = json!({ "object": "subscription", "items": { "data": [
-            { "object": "subscription_item", "current_period_start": 1, "current_period_end": 2, "quantity": 5 },
+            { "object": "subscription_item", "current_period_start": 1, "current_period_end": 2,
+                "quantity": 5 },
         ] } });
         for_version(&mut value, "2024-06-20");
         assert_eq!(value["current_period_end"], 2);

@@ -201,7 +201,8 @@ impl World {
     pub fn check_price(&self, id: &str, currency: &str, param: &str) -> Result<Recurring, Refusal> {
         let price = self.price(id).map_err(|refusal| refusal.param(param))?;
         let Some(recurring) = price.recurring else {
-            let message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.";
+            let message = "The price specified is set to `type=one_time` but this field only accepts prices with \
+                 `type=recurring`.";
             return Err(Refusal::invalid(message).param(param));
         };
         if !price.active {
@@ -210,7 +211,8 @@ impl World {
         }
         if price.currency != currency {
             let message = format!(
-                "The price specified only supports `{}`. This doesn't match the expected currency: `{currency}`.",
+                "The price specified only supports `{}`. This doesn't match the expected currency: \
+                 `{currency}`.",
                 price.currency
             );
             return Err(Refusal::invalid(message).param(param));

@@ -23,7 +23,7 @@ use pay::{Means, Outcome};
 pub enum Action {
     /// The period ends now and the renewal is charged to the card on file.
     Renew,
-    /// The period ends now and the renewal is declined; when an invoice is open already, it is tried once more.
+    /// The period ends now and the renewal is declined; an invoice that is open already is tried once more.
     FailPayment,
     /// As `FailPayment`, but the bank wants the holder to confirm.
     RequireAction,

@@ -349,7 +349,8 @@ impl World {
             .ok_or_else(|| Refusal::missing("checkout.session", id))?;
         if session.status != SessionStatus::Open {
             let message = format!(
-                "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of {}.",
+                "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has \
+                 a status of {}.",
                 session.status.name()
             );
             return Err(Refusal::invalid(message));

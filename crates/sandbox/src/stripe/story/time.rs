@@ -1,4 +1,4 @@
-//! Time passes: trials and periods end, retries are made, sessions expire, one after the other in their order.
+//! Time passes: trials and periods end, retries are made, sessions expire, one after the other.
 
 use chrono::{DateTime, Utc};
 

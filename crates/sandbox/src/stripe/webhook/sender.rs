@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::stripe::shared::Shared;
 use crate::stripe::webhook::queue::Next;
@@ -38,34 +39,41 @@ impl Sender {
     /// Runs until `stop`.
     pub(crate) async fn run(self, shared: Arc<Shared>, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(self.concurrency.max(1)));
-        loop {
+        let attempts = TaskTracker::new();
+        while !stop.is_cancelled() {
             let next = shared.with_queue(|world| world.queue.next(Instant::now()));
             let woken = shared.deliveries_changed();
             match next {
                 Next::Send(delivery) => {
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                        return;
+                    let place = tokio::select! {
+                        () = stop.cancelled() => break,
+                        place = Arc::clone(&places).acquire_owned() => place,
                     };
-                    let (sender, shared) = (self.clone(), Arc::clone(&shared));
-                    tasks::spawn("stripe.delivery", async move {
-                        sender.attempt(&shared, delivery).await;
-                        drop(place);
-                    });
+                    let (sender, shared, stop) = (self.clone(), Arc::clone(&shared), stop.clone());
+                    tasks::spawn(
+                        "stripe.delivery",
+                        attempts.track_future(async move {
+                            tokio::select! {
+                                () = stop.cancelled() => {}
+                                () = sender.attempt(&shared, delivery) => {}
+                            }
+                            drop(place);
+                        }),
+                    );
                 }
                 Next::WaitUntil(moment) => tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = stop.cancelled() => {}
                     () = woken => {}
                     () = tokio::time::sleep_until(moment) => {}
                 },
                 Next::Idle => tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = stop.cancelled() => {}
                     () = woken => {}
                 },
             }
-            if stop.is_cancelled() {
-                return;
-            }
         }
+        attempts.close();
+        attempts.wait().await;
     }
 
     async fn attempt(&self, shared: &Shared, delivery: usize) {
