@@ -5,7 +5,8 @@ use rolecall_queue::{Attempt, JobError, jobs::ConvergeMember};
 
 use crate::{converge::converge, handlers::SharedCtx};
 
-pub(super) async fn run(ctx: SharedCtx, args: ConvergeMember, _: Attempt) -> Result<(), JobError> {
+/// Converges the person.
+pub async fn run(ctx: SharedCtx, args: ConvergeMember, _: Attempt) -> Result<(), JobError> {
     let trigger: Trigger = args.reason.parse().map_err(JobError::cancel)?;
     let mut tx = ctx.db.begin().await?;
     let converged = converge(&mut tx, &ctx, args.member_id, trigger, ctx.clock.now()).await?;

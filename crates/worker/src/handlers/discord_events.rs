@@ -17,7 +17,8 @@ use crate::{
     observe::{self, Sighting},
 };
 
-pub(super) async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt) -> Result<(), JobError> {
+/// Somebody came into a server: their roles come back at once.
+pub async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt) -> Result<(), JobError> {
     let sighting = Sighting {
         roles: &args.roles,
         pending: args.pending,
@@ -34,7 +35,8 @@ pub(super) async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt)
     Ok(())
 }
 
-pub(super) async fn left(ctx: SharedCtx, args: MemberLeft, attempt: Attempt) -> Result<(), JobError> {
+/// Somebody left a server: what they have there is nothing now.
+pub async fn left(ctx: SharedCtx, args: MemberLeft, attempt: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
     let member_id = observe::gone(&mut tx, args.guild_id, args.user_id, attempt.enqueued_at).await?;
     tx.commit().await?;
@@ -44,7 +46,8 @@ pub(super) async fn left(ctx: SharedCtx, args: MemberLeft, attempt: Attempt) -> 
     Ok(())
 }
 
-pub(super) async fn roles_changed(
+/// Somebody else changed a role: it is kept, and mended where it is ours to mend.
+pub async fn roles_changed(
     ctx: SharedCtx,
     args: MemberRolesChanged,
     attempt: Attempt,
@@ -65,11 +68,8 @@ pub(super) async fn roles_changed(
     Ok(())
 }
 
-pub(super) async fn guild_observed(
-    ctx: SharedCtx,
-    args: GuildObserved,
-    attempt: Attempt,
-) -> Result<(), JobError> {
+/// A server was seen: what was mended there is tried again.
+pub async fn guild_observed(ctx: SharedCtx, args: GuildObserved, attempt: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
     let now = database_time(&mut tx).await?;
     let owed = observe::guild(&mut tx, &args, attempt.enqueued_at, now).await?;

@@ -6,7 +6,8 @@ use rolecall_queue::{Attempt, JobError, jobs::FulfillCheckout};
 
 use crate::{checkout::fulfill, converge::converge, error::job_error, handlers::SharedCtx};
 
-pub(super) async fn run(ctx: SharedCtx, args: FulfillCheckout, _: Attempt) -> Result<(), JobError> {
+/// Reads the session and gives what was bought.
+pub async fn run(ctx: SharedCtx, args: FulfillCheckout, _: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
     let seen_at = database_time(&mut tx).await?;
     tx.commit().await?;

@@ -1,15 +1,15 @@
 //! One handler a file: what is done for each kind of job.
 
-mod converge_member;
-mod discord_events;
-mod fulfill_checkout;
-mod process_event;
-mod role_outcome;
-mod run_cron;
-mod send_notification;
-mod stripe_event;
-mod sync_plans;
-mod sync_subscription;
+pub mod converge_member;
+pub mod discord_events;
+pub mod fulfill_checkout;
+pub mod process_event;
+pub mod role_outcome;
+pub mod run_cron;
+pub mod send_notification;
+pub mod stripe_event;
+pub mod sync_plans;
+pub mod sync_subscription;
 
 use std::sync::Arc;
 
@@ -36,4 +36,4 @@ pub fn registry() -> Registry<Ctx> {
 }
 
 /// A context as handlers get it.
-pub(crate) type SharedCtx = Arc<Ctx>;
+pub type SharedCtx = Arc<Ctx>;

@@ -11,7 +11,8 @@ use crate::{
     timing::EVENT_OVERDUE,
 };
 
-pub(super) async fn run(ctx: SharedCtx, args: ProcessEvent, attempt: Attempt) -> Result<(), JobError> {
+/// Lets a kept event take effect, unless it has.
+pub async fn run(ctx: SharedCtx, args: ProcessEvent, attempt: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
     let seen = find_seen(&mut tx, &args.event_id).await?;
     let event = find_event(&mut tx, &args.event_id).await?;

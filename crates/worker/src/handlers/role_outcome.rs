@@ -4,7 +4,8 @@ use rolecall_queue::{Attempt, JobError, jobs::RoleOutcome};
 
 use crate::{handlers::SharedCtx, observe};
 
-pub(super) async fn run(ctx: SharedCtx, args: RoleOutcome, _: Attempt) -> Result<(), JobError> {
+/// Keeps the outcome.
+pub async fn run(ctx: SharedCtx, args: RoleOutcome, _: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
     let member_id = observe::outcome(&mut tx, &args, ctx.clock.now()).await?;
     tx.commit().await?;

@@ -5,7 +5,8 @@ use rolecall_queue::{Attempt, JobError, jobs::RunCron};
 
 use crate::{cron, handlers::SharedCtx};
 
-pub(super) async fn run(ctx: SharedCtx, args: RunCron, _: Attempt) -> Result<(), JobError> {
+/// Runs the job once for this request.
+pub async fn run(ctx: SharedCtx, args: RunCron, _: Attempt) -> Result<(), JobError> {
     let Some(job) = cron::find(&args.job) else {
         return Err(JobError::cancel(format!(
             "there is no cron job {:?}; there are {}",

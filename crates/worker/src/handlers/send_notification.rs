@@ -20,7 +20,8 @@ use crate::{
 /// A sender that has not finished by then is taken for dead.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
 
-pub(super) async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(), JobError> {
+/// Claims the message, sends it, and notes how that went.
+pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(), JobError> {
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
     let claimed = claim_notification(&mut tx, args.notification_id, now, now + CLAIM).await?;

@@ -9,7 +9,8 @@ use crate::{
     timing::EVENT_OVERDUE,
 };
 
-pub(super) async fn run(ctx: SharedCtx, args: StripeEvent, attempt: Attempt) -> Result<(), JobError> {
+/// Keeps the event and lets it take effect.
+pub async fn run(ctx: SharedCtx, args: StripeEvent, attempt: Attempt) -> Result<(), JobError> {
     if args.livemode != ctx.livemode {
         tracing::warn!(stripe.event_id = %args.event_id, "an event of the other mode came through the queue; dropped");
         return Ok(());

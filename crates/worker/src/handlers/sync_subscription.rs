@@ -9,7 +9,8 @@ use crate::{
     sync::{Hint, sync_subscription},
 };
 
-pub(super) async fn run(ctx: SharedCtx, args: SyncSubscription, _: Attempt) -> Result<(), JobError> {
+/// Reads the subscription.
+pub async fn run(ctx: SharedCtx, args: SyncSubscription, _: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
     let seen_at = database_time(&mut tx).await?;
     tx.commit().await?;
