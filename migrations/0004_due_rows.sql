@@ -20,6 +20,8 @@ CREATE TABLE member_guilds (
     sends integer NOT NULL,
     screening_pending boolean NOT NULL,
     observed_at timestamptz,
+    -- The lease holder whose outcome was kept last: one that lost its lease before is not believed.
+    fence bigint NOT NULL,
     PRIMARY KEY (guild_id, user_id)
 );
 CREATE INDEX member_guilds_member_id_idx ON member_guilds (member_id);

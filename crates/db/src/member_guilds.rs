@@ -83,6 +83,8 @@ pub struct MemberGuild {
     pub screening_pending: bool,
     /// When the bot last looked.
     pub observed_at: Option<DateTime<Utc>>,
+    /// The lease holder whose outcome was kept last.
+    pub fence: i64,
 }
 
 /// A new revision that is owed.
@@ -116,6 +118,7 @@ macro_rules! member_guild {
             sends: row.sends,
             screening_pending: row.screening_pending,
             observed_at: row.observed_at,
+            fence: row.fence,
         })
     }};
 }
@@ -148,8 +151,8 @@ pub async fn insert_member_guild(
 ) -> Result<(), DbError> {
     sqlx::query!(
         "INSERT INTO member_guilds (guild_id, user_id, member_id, revision, applied_revision, state, lane,
-                                    reason, join_wanted, sends, screening_pending)
-         VALUES ($1, $2, $3, 0, 0, 'in_sync', 'bulk', 'new', false, 0, false)
+                                    reason, join_wanted, sends, screening_pending, fence)
+         VALUES ($1, $2, $3, 0, 0, 'in_sync', 'bulk', 'new', false, 0, false, 0)
          ON CONFLICT (guild_id, user_id) DO NOTHING",
         guild_id.to_sql(),
         user_id.to_sql(),
@@ -270,6 +273,8 @@ pub struct Observation<'a> {
     pub screening_pending: bool,
     /// When it was seen.
     pub observed_at: DateTime<Utc>,
+    /// The lease holder who saw it.
+    pub fence: i64,
     /// When the command is sent again, for a row that stays due.
     pub send_at: Option<DateTime<Utc>>,
 }
@@ -284,7 +289,7 @@ pub async fn set_observed(
     let done = sqlx::query!(
         "UPDATE member_guilds
          SET state = $3, blocked_reason = $4, applied_revision = greatest(applied_revision, $5),
-             join_wanted = $6, screening_pending = $7, observed_at = $8, send_at = $9
+             join_wanted = $6, screening_pending = $7, observed_at = $8, send_at = $9, fence = greatest(fence, $10)
          WHERE guild_id = $1 AND user_id = $2",
         guild_id.to_sql(),
         user_id.to_sql(),
@@ -295,6 +300,7 @@ pub async fn set_observed(
         observation.screening_pending,
         observation.observed_at,
         observation.send_at,
+        observation.fence,
     )
     .execute(conn)
     .await?;

@@ -34,6 +34,11 @@ pub async fn outcome(
     let Some(row) = lock_member_guild(conn, outcome.guild_id, outcome.user_id).await? else {
         return Ok(None);
     };
+    let fence = i64::try_from(outcome.fence).unwrap_or(i64::MAX);
+    if fence < row.fence {
+        // A bot that lost its lease meanwhile: the one after it has looked since.
+        return Ok(None);
+    }
     let newest = outcome.revision >= row.revision;
     if !newest && is_stale(&row, outcome.at) {
         return Ok(None);
@@ -92,6 +97,7 @@ pub async fn outcome(
         join_wanted,
         screening_pending: pending,
         observed_at: outcome.at,
+        fence,
         send_at: (state == GuildState::Due).then(|| send_again_at(now, row.sends)),
     };
     set_observed(conn, row.guild_id, row.user_id, &observation).await?;
@@ -315,6 +321,7 @@ async fn keep(
         join_wanted: row.join_wanted,
         screening_pending: pending,
         observed_at: at,
+        fence: row.fence,
         send_at: if state == GuildState::Due {
             row.send_at
         } else {

@@ -5,16 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
+    audit::{AuditLine, insert_audit_line},
     breakers::list_breakers,
     discord_accounts::{DiscordAccount, SealedTokens},
     member_guilds::{Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due},
     member_roles::{MemberRole, list_member_roles, set_desired},
 };
 use rolecall_domain::{
-    ids::{GuildId, RoleId},
+    clock::Rng,
+    ids::{AuditId, GuildId, RoleId},
     roles::Reason,
 };
 use rolecall_queue::jobs::ApplyRoles;
+use serde_json::{Value, json};
 
 use crate::{
     converge::{Cause, command},
@@ -29,6 +32,7 @@ pub(super) struct Visit<'a> {
     pub(super) tokens: Option<&'a SealedTokens>,
     pub(super) cause: Cause,
     pub(super) now: DateTime<Utc>,
+    pub(super) rng: &'a dyn Rng,
 }
 
 impl Visit<'_> {
@@ -60,7 +64,32 @@ impl Visit<'_> {
             send_at: send_again_at(self.now, 1),
         };
         set_due(conn, guild_id, user_id, &due).await?;
+        if changed {
+            self.audit(conn, &before, wanted).await?;
+        }
         command::build(conn, guild_id, user_id, self.tokens, self.now).await
+    }
+
+    /// Notes what the person gains and loses, and why.
+    async fn audit(
+        &self,
+        conn: &mut Connection,
+        before: &[MemberRole],
+        wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
+    ) -> Result<(), WorkError> {
+        let had = desired(before);
+        let gained: BTreeMap<_, _> = wanted.iter().filter(|(role, _)| !had.contains_key(role)).collect();
+        let lost: Vec<RoleId> = had.into_keys().filter(|role| !wanted.contains_key(role)).collect();
+        let line = AuditLine {
+            id: AuditId::generate(self.now, self.rng),
+            at: self.now,
+            actor: "system",
+            action: "roles.change",
+            member_id: Some(self.account.member_id),
+            subject: &format!("guild {}", self.guild_id),
+            detail: json!({ "gained": gained_json(&gained), "lost": lost, "trigger": self.cause.trigger }),
+        };
+        Ok(insert_audit_line(conn, &line).await?)
     }
 
     async fn is_due(
@@ -88,6 +117,11 @@ impl Visit<'_> {
             }
         })
     }
+}
+
+/// The gained roles by id, each with its reasons.
+fn gained_json(gained: &BTreeMap<&RoleId, &BTreeSet<Reason>>) -> Value {
+    gained.iter().map(|(role, reasons)| (role.to_string(), json!(reasons))).collect()
 }
 
 fn desired(roles: &[MemberRole]) -> BTreeMap<RoleId, BTreeSet<Reason>> {

@@ -103,6 +103,7 @@ pub async fn converge(
                 tokens: tokens.as_ref(),
                 cause,
                 now,
+                rng: &*ctx.rng,
             };
             let wanted = desired.get(guild_id).cloned().unwrap_or_default();
             converged.commands.extend(visit.converge(conn, &wanted).await?);
