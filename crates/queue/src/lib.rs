@@ -25,6 +25,7 @@ mod runner;
 mod scripts;
 mod stats;
 mod time;
+mod trace;
 mod worker;
 
 /// What Redis, or the way to it, answered instead of the wanted.
@@ -43,5 +44,6 @@ pub use crate::{
     registry::Registry,
     retry::{EmptySchedule, RetrySchedule},
     stats::{Stats, stats},
+    trace::current_traceparent,
     worker::{Host, Options, RunError, run},
 };

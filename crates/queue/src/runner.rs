@@ -16,6 +16,7 @@ use crate::{
     metrics::{Metrics, Verdict},
     registry::{Registry, Run},
     retry::{RetrySchedule, with_jitter},
+    trace,
 };
 
 /// Runs deliveries of one queue.
@@ -116,6 +117,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
     async fn attempt(&self, delivery: &Delivery, ready: Ready) -> Outcome {
         let Ready { policy, attempt, run } = ready;
         let started = Instant::now();
+        let run = trace::within(attempt.traceparent.clone(), run);
         let result = match tokio::time::timeout(policy.timeout, run).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(JobError::retry(format!("panicked: {}", panic_message(&*panic)))),

@@ -9,7 +9,8 @@ use rolecall_domain::{
     ids::{MemberId, uuid_v7},
 };
 use rolecall_queue::{
-    Documents, Job, Link, Producer, Push, PushError, catalog::MEMBER_CHANGED, jobs::SendNotification, pub_sub,
+    Documents, Job, Link, Producer, Push, PushError, catalog::MEMBER_CHANGED, current_traceparent,
+    jobs::SendNotification, pub_sub,
 };
 
 use crate::{catalog::CatalogCache, converge::Converged, mail::Mailer, metrics::Metrics, sync::turns::Turns};
@@ -61,7 +62,10 @@ impl Ctx {
     /// Pushes a job.
     pub async fn push<J: Job>(&self, job: &J) -> Result<(), PushError> {
         let now = self.clock.now();
-        let push = Push::new(now, uuid_v7(now, &*self.rng));
+        let push = Push {
+            traceparent: current_traceparent(),
+            ..Push::new(now, uuid_v7(now, &*self.rng))
+        };
         self.producer.push(job, push).await.map(drop)
     }
 
