@@ -60,9 +60,14 @@ impl MemberRole {
         }
     }
 
-    /// Whether a command has to take it away: it is ours, not desired, and not known to be gone.
+    /// Whether a command has to take it away: it is not desired, not known to be gone, and ours, or
+    /// asked for by a command of which nobody knows yet whether it was carried out.
     pub fn must_go(&self) -> bool {
-        !self.desired && self.provenance == Some(Provenance::Ours) && self.observed != Some(false)
+        let may_be_ours = match self.provenance {
+            Some(provenance) => provenance == Provenance::Ours,
+            None => self.first_revision.is_some(),
+        };
+        !self.desired && may_be_ours && self.observed != Some(false)
     }
 }
 

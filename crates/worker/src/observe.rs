@@ -40,30 +40,27 @@ pub async fn outcome(
         return Ok(None);
     }
     let newest = outcome.revision >= row.revision;
-    if !newest && is_stale(&row, outcome.at) {
+    let stale = is_stale(&row, outcome.at);
+    if !newest && stale {
         return Ok(None);
     }
     let roles = list_member_roles(conn, row.guild_id, row.user_id).await?;
-    let first_sending = row.sends <= 1;
+    let answer = Answer {
+        outcome,
+        newest,
+        stale,
+        first_sending: row.sends <= 1,
+    };
     let (state, blocked_reason, join_wanted, pending) = match &outcome.result {
         RoleResult::Applied {
-            roles: seen,
-            already,
-            pending,
-            ..
+            roles: seen, pending, ..
         } => {
-            let sight = Sight {
-                seen,
-                already,
-                revision: outcome.revision,
-                first_sending,
-            };
-            let settled = keep_roles(conn, &row, roles, Some(&sight)).await?;
+            let settled = keep_roles(conn, &row, roles, seen, Some(&answer)).await?;
             let (state, reason) = judge(conn, &row, &settled).await?;
             (state, reason, row.join_wanted && !newest, *pending)
         }
         RoleResult::NotInGuild => {
-            let settled = keep_roles(conn, &row, roles, None).await?;
+            let settled = keep_roles(conn, &row, roles, &[], Some(&answer)).await?;
             (absent(&settled), None, row.join_wanted && !newest, false)
         }
         RoleResult::Blocked {
@@ -85,7 +82,11 @@ pub async fn outcome(
         }
     };
     // Only the newest revision can settle anything; an older outcome is just another look.
-    let state = if newest { state } else { row.state };
+    let (state, blocked_reason) = if newest {
+        (state, blocked_reason)
+    } else {
+        (row.state, row.blocked_reason.clone())
+    };
     let observation = Observation {
         state,
         blocked_reason: blocked_reason.as_deref(),
@@ -96,12 +97,14 @@ pub async fn outcome(
         },
         join_wanted,
         screening_pending: pending,
-        observed_at: outcome.at,
+        observed_at: row.observed_at.map_or(outcome.at, |known| known.max(outcome.at)),
         fence,
         send_at: (state == GuildState::Due).then(|| send_again_at(now, row.sends)),
     };
     set_observed(conn, row.guild_id, row.user_id, &observation).await?;
-    delete_settled(conn, row.guild_id, row.user_id).await?;
+    if newest {
+        delete_settled(conn, row.guild_id, row.user_id).await?;
+    }
     Ok(Some(row.member_id))
 }
 
@@ -119,13 +122,7 @@ pub async fn seen(
         return Ok(());
     }
     let roles = list_member_roles(conn, guild_id, user_id).await?;
-    let sight = Sight {
-        seen: sighting.roles,
-        already: &[],
-        revision: 0,
-        first_sending: false,
-    };
-    keep_roles(conn, &row, roles, Some(&sight)).await?;
+    keep_roles(conn, &row, roles, sighting.roles, None).await?;
     // Somebody who waited to be seen is here now.
     let state = if row.state == GuildState::WaitingForMember {
         GuildState::InSync
@@ -149,14 +146,16 @@ pub async fn gone(
         return Ok(None);
     }
     let roles = list_member_roles(conn, guild_id, user_id).await?;
-    let settled = keep_roles(conn, &row, roles, None).await?;
+    let settled = keep_roles(conn, &row, roles, &[], None).await?;
     // They left on their own: they are not pulled back in.
     let row = MemberGuild {
         join_wanted: false,
         ..row
     };
     keep(conn, &row, absent(&settled), false, at).await?;
-    delete_settled(conn, guild_id, user_id).await?;
+    if row.state != GuildState::Due {
+        delete_settled(conn, guild_id, user_id).await?;
+    }
     Ok(Some(row.member_id))
 }
 
@@ -198,48 +197,61 @@ fn is_stale(row: &MemberGuild, at: DateTime<Utc>) -> bool {
     row.observed_at.is_some_and(|known| at < known)
 }
 
-/// Somebody as the bot found and left them.
-struct Sight<'a> {
-    seen: &'a [RoleId],
-    /// Roles that were there before the bot wrote.
-    already: &'a [RoleId],
-    revision: i64,
-    /// No earlier command of this revision can have given them.
+/// The bot's answer to a command: what decides who gave a role.
+struct Answer<'a> {
+    outcome: &'a RoleOutcome,
+    newest: bool,
+    /// Something newer was seen meanwhile.
+    stale: bool,
+    /// No earlier sending of the command can have given the roles.
     first_sending: bool,
 }
 
-impl Sight<'_> {
+impl Answer<'_> {
     /// A role that was there before we ever asked for it is somebody else's. Where that is not sure it
     /// counts as ours: a role that stays after its membership ended would be the worse mistake.
-    fn is_foreign(&self, role: &MemberRole) -> bool {
-        self.first_sending
-            && self.already.contains(&role.role_id)
-            && role.first_revision == Some(self.revision)
+    fn provenance(&self, role: &MemberRole) -> Provenance {
+        let before = match &self.outcome.result {
+            RoleResult::Applied { already, .. } => already.contains(&role.role_id),
+            _ => false,
+        };
+        let first = self.first_sending && role.first_revision == Some(self.outcome.revision);
+        if before && first {
+            Provenance::Foreign
+        } else {
+            Provenance::Ours
+        }
     }
 }
 
-/// Keeps what was seen of each role; nothing seen means that the person is not there.
+/// Keeps what was seen of each role. Only the answer to a command can tell who gave it: a sighting may
+/// come before the command was carried out, or after.
 async fn keep_roles(
     conn: &mut Connection,
     row: &MemberGuild,
     roles: Vec<MemberRole>,
-    sight: Option<&Sight<'_>>,
+    seen: &[RoleId],
+    answer: Option<&Answer<'_>>,
 ) -> Result<Vec<MemberRole>, WorkError> {
+    // While a command is under way it may yet give what is not there now, and that would be ours.
+    let nothing_under_way = answer.map_or(row.state != GuildState::Due, |answer| answer.newest);
     let mut settled = Vec::with_capacity(roles.len());
     for before in roles {
-        let present = sight.is_some_and(|sight| sight.seen.contains(&before.role_id));
         let mut after = before.clone();
-        after.observed = Some(present);
+        let present = seen.contains(&before.role_id);
+        if !answer.is_some_and(|answer| answer.stale) {
+            after.observed = Some(present);
+        }
         if !present {
-            // Who gave it no longer matters, and the next command may be the first again.
-            (after.provenance, after.first_revision) = (None, None);
-        } else if after.provenance.is_none() && after.first_revision.is_some() {
-            let foreign = sight.is_some_and(|sight| sight.is_foreign(&before));
-            after.provenance = Some(if foreign {
-                Provenance::Foreign
-            } else {
-                Provenance::Ours
-            });
+            after.provenance = None;
+            if nothing_under_way {
+                after.first_revision = None;
+            }
+        } else if let Some(answer) = answer
+            && after.provenance.is_none()
+            && after.first_revision.is_some()
+        {
+            after.provenance = Some(answer.provenance(&before));
         }
         if after != before {
             set_role_observed(conn, row.guild_id, row.user_id, &after).await?;

@@ -5,5 +5,6 @@ mod config;
 mod discord;
 mod faults;
 mod money;
+mod plans;
 mod running;
 mod support;

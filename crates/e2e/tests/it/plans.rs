@@ -1,0 +1,52 @@
+//! A plans file is taken whole or not at all, and every fault is named with its line.
+
+use rolecall_e2e::stack::Stack;
+use rolecall_sandbox::discord::demo;
+
+use crate::support::stack;
+
+/// Applies a file; its exit code and what it said on standard error.
+async fn apply(stack: &Stack, text: &str) -> (Option<i32>, String) {
+    let path = stack.folder().join("wrong.toml");
+    std::fs::write(&path, text).unwrap();
+    let output = stack.run(&["plans", "apply", &path.to_string_lossy()]).await.unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn file(role: u64, price: &str) -> String {
+    let guild = demo::GUILD;
+    format!(
+        "[[plan]]\nslug = \"other\"\nname = \"Other\"\nkind = \"individual\"\nprices = [\"{price}\"]\n\
+         [[plan.role]]\nguild = \"{guild}\"\nrole = \"{role}\"\n"
+    )
+}
+
+#[tokio::test]
+async fn roles_and_prices_that_cannot_work_are_refused_by_line_and_nothing_is_applied() {
+    let stack = stack("wrong_plans").await;
+    let before = stack.rolecall(&["plans", "show"]).await.unwrap();
+    let good = "price_council_monthly";
+    for (text, line, words) in [
+        (file(4242, good), 8, "does not exist in this server"),
+        (file(demo::BOT_ROLE, good), 8, "is not below the bot's highest role"),
+        (file(demo::COUNCIL_ROLE, "price_unknown"), 5, "Stripe has no such price"),
+        (file(demo::COUNCIL_ROLE, good).replace("individual", "group"), 4, "expected \"individual\" or \"company\""),
+    ] {
+        let (code, said) = apply(&stack, &text).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(&format!("wrong.toml:{line}: ")) && said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(stack.rolecall(&["plans", "show"]).await.unwrap(), before, "half of a file was applied");
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_same_file_again_changes_nothing_and_what_is_shown_can_be_applied() {
+    let stack = stack("same_plans").await;
+    let shown = stack.rolecall(&["plans", "show"]).await.unwrap();
+    let path = stack.folder().join("shown.toml");
+    std::fs::write(&path, shown["file"].as_str().unwrap()).unwrap();
+    let again = stack.rolecall(&["plans", "apply", &path.to_string_lossy()]).await.unwrap();
+    assert_eq!((again["applied"].as_bool(), again["changes"].as_array().map(Vec::len)), (Some(false), Some(0)), "{again}");
+    stack.stop().await.unwrap();
+}
