@@ -91,13 +91,15 @@ pub struct InboxEvent {
 }
 
 /// Takes an event in, once. `None` if it is there already: then [`find_seen`] tells how far it is.
+///
+/// The body travels as text: what is sent as JSON goes as `jsonb`, which forgets how it was written.
 pub async fn insert_event(
     conn: &mut Connection,
     event: &NewInboxEvent<'_>,
 ) -> Result<Option<DateTime<Utc>>, DbError> {
     Ok(sqlx::query_scalar!(
         "INSERT INTO inbox (event_id, type, livemode, occurred_at, state, next_attempt_at, payload)
-         VALUES ($1, $2, $3, $4, 'pending', $5, $6)
+         VALUES ($1, $2, $3, $4, 'pending', $5, $6::text::json)
          ON CONFLICT (event_id) DO NOTHING
          RETURNING seen_at",
         event.id.as_str(),
@@ -105,7 +107,7 @@ pub async fn insert_event(
         event.livemode,
         event.occurred_at,
         event.next_attempt_at,
-        Json(event.payload) as _,
+        event.payload.get(),
     )
     .fetch_optional(conn)
     .await?)

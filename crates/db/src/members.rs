@@ -21,7 +21,7 @@ pub struct Member {
 /// Adds a person.
 pub async fn insert_member(conn: &mut Connection, member: &Member) -> Result<(), DbError> {
     let done = sqlx::query!(
-        "INSERT INTO members (id, display_name, email, created_at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO members (id, display_name, email, created_at) VALUES ($1, $2, lower($3), $4)",
         member.id.as_uuid(),
         member.display_name,
         member.email,

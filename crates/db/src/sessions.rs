@@ -118,7 +118,7 @@ pub async fn revoke_sessions_of(
     now: DateTime<Utc>,
 ) -> Result<u64, DbError> {
     let done = sqlx::query!(
-        "UPDATE sessions SET revoked_at = $2 WHERE member_id = $1 AND revoked_at IS NULL",
+        "UPDATE sessions SET revoked_at = $2 WHERE member_id = $1 AND revoked_at IS NULL AND expires_at > $2",
         member_id.as_uuid(),
         now
     )
