@@ -84,3 +84,31 @@ pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<serde_json::Valu
 pub(crate) fn seconds(value: i64) -> TimeDelta {
     TimeDelta::try_seconds(value).unwrap_or(TimeDelta::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_snowflake_is_read_as_it_is_written(number in 1..=i64::MAX.unsigned_abs()) {
+            let id = GuildId::new(number).unwrap();
+            prop_assert_eq!(id.to_sql().unsigned_abs(), number);
+            prop_assert_eq!(GuildId::from_sql("t", "c", id.to_sql()).unwrap(), id);
+        }
+
+        #[test]
+        fn a_number_that_is_no_snowflake_is_reported_with_its_column(number in i64::MIN..=0) {
+            let error = RoleId::from_sql("member_roles", "role_id", number).unwrap_err().to_string();
+            prop_assert!(error.starts_with("member_roles.role_id holds"), "{}", error);
+        }
+
+        #[test]
+        fn seconds_of_any_size_make_a_duration(value: i64) {
+            let duration = seconds(value);
+            prop_assert!(duration.num_seconds() == value || duration == TimeDelta::MAX);
+        }
+    }
+}

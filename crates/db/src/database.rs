@@ -8,7 +8,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgConnection, PgPool, Postgres,
+    PgConnection, PgPool, Postgres, Row as _,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -165,40 +165,86 @@ impl Database {
 }
 
 /// Applies the migrations that are missing, through a direct or session connection, under the
-/// migrator's lock. Returns how many were applied.
+/// migrator's lock. Returns how many were missing. Migrations of a newer version that has been here
+/// are left alone: two versions of a service overlap while one replaces the other.
 pub async fn migrate(direct_url: &SecretString) -> Result<usize, DbError> {
     use sqlx::{ConnectOptions as _, Connection as _};
-    let mut connection = connect_options(direct_url)?.connect().await?;
-    let before = applied(&mut connection).await?;
-    MIGRATOR.run(&mut connection).await?;
-    let after = applied(&mut connection).await?;
+    let options = connect_options(direct_url)?;
+    let mut connection = options.connect().await?;
+    refuse_transaction_pooler(&mut connection, &options).await?;
+    let missing = count_missing(&mut connection).await?;
+    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    migrator.set_ignore_missing(true);
+    migrator.run_direct(None, &mut connection, false).await?;
     connection.close().await?;
-    Ok(after.saturating_sub(before))
+    Ok(missing)
 }
 
 /// How many migrations of this build the database lacks.
 pub async fn missing_migrations(database: &Database) -> Result<usize, DbError> {
     let mut tx = database.begin().await?;
-    let applied = applied(&mut tx).await?;
+    let missing = count_missing(&mut tx).await?;
     tx.commit().await?;
-    Ok(MIGRATOR.iter().count().saturating_sub(applied))
+    Ok(missing)
 }
 
 /// The migrator's own table is not one of ours, so its queries are not checked when we compile.
-async fn applied(connection: &mut PgConnection) -> Result<usize, DbError> {
+async fn count_missing(connection: &mut PgConnection) -> Result<usize, DbError> {
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await?;
-    if !exists {
-        return Ok(0);
-    }
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
-        .fetch_one(connection)
-        .await?;
-    Ok(usize::try_from(count).unwrap_or_default())
+    let applied: Vec<i64> = if exists {
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(connection)
+            .await?
+    } else {
+        Vec::new()
+    };
+    Ok(MIGRATOR
+        .iter()
+        .filter(|migration| !applied.contains(&migration.version))
+        .count())
 }
 
-fn connect_options(url: &SecretString) -> Result<PgConnectOptions, DbError> {
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| DbError::Url)?;
-    Ok(options.application_name("rolecall"))
+/// The migrator's lock belongs to a session. Behind a pooler in transaction mode it would be taken on
+/// one server connection and released on another, and so held for ever.
+///
+/// Two sessions that are open at once have a server process each; only such a pooler lends both the
+/// same one. On a busy pooler they may be lent different ones: then the migrator fails by itself.
+async fn refuse_transaction_pooler(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<(), DbError> {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let mut other = options.connect().await?;
+    let shared = server_process(connection).await? == server_process(&mut other).await?;
+    other.close().await?;
+    if shared {
+        Err(DbError::TransactionPooler)
+    } else {
+        Ok(())
+    }
+}
+
+/// Asked without a prepared statement, so that the answer also comes through a pooler.
+async fn server_process(connection: &mut PgConnection) -> Result<i32, DbError> {
+    let row = sqlx::raw_sql("SELECT pg_backend_pid()")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+pub(crate) fn connect_options(url: &SecretString) -> Result<PgConnectOptions, DbError> {
+    let text = url.expose_secret();
+    // The driver takes any scheme for its own.
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+    {
+        return Err(DbError::Url);
+    }
+    let options = PgConnectOptions::from_str(text).map_err(|_| DbError::Url)?;
+    // PgBouncer refuses clients that set a parameter which it does not track, unless its owner told
+    // it to look away; and we store no floats.
+    Ok(options.application_name("rolecall").extra_float_digits(None))
 }

@@ -1,5 +1,7 @@
 //! What can go wrong between us and Postgres.
 
+use sqlx::migrate::MigrateError;
+
 /// A failed statement, or a row that breaks its own rules.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -8,10 +10,15 @@ pub enum DbError {
     Sql(#[from] sqlx::Error),
     /// The migrations could not be applied.
     #[error("the migrations could not be applied")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// The connection string cannot be read. The string itself is a secret and is not shown.
     #[error("the database URL cannot be read (expected postgres://user:password@host:5432/name)")]
     Url,
+    /// Migrations were to go through a pooler in transaction mode, which has no sessions to lock.
+    #[error(
+        "migrations need a session of their own: let DIRECT_URL lead past the pooler in transaction mode"
+    )]
+    TransactionPooler,
     /// A stored value that the code cannot have written.
     #[error("{table}.{column} holds a value that cannot be read: {detail}")]
     Corrupt {
@@ -44,20 +51,25 @@ impl DbError {
     /// Whether the same call may succeed later without anybody changing anything but the server.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Sql(sqlx::Error::Database(error)) => {
-                // Class 53: out of resources; 57: shut down, starting up; 08: connection.
-                error
-                    .code()
-                    .is_some_and(|code| ["53", "57", "08"].iter().any(|class| code.starts_with(class)))
+            Self::Sql(error)
+            | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                is_outage(error)
             }
-            Self::Sql(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed,
-            ) => true,
             _ => false,
         }
+    }
+}
+
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        // Class 53: out of resources; 57: shut down, starting up; 08: connection.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["53", "57", "08"].iter().any(|class| code.starts_with(class))),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            true
+        }
+        _ => false,
     }
 }
 
@@ -66,5 +78,23 @@ pub(crate) fn one_row(table: &'static str, done: &sqlx::postgres::PgQueryResult)
     match done.rows_affected() {
         1 => Ok(()),
         rows => Err(DbError::RowCount { table, rows }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_in_the_middle_of_migrations_is_an_outage() {
+        let lost = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        for (error, outage) in [
+            (MigrateError::Execute(lost()), true),
+            (MigrateError::ExecuteMigration(lost(), 4), true),
+            (MigrateError::ExecuteMigration(sqlx::Error::RowNotFound, 4), false),
+            (MigrateError::VersionMismatch(4), false),
+        ] {
+            assert_eq!(DbError::Migrate(error).is_outage(), outage);
+        }
     }
 }
