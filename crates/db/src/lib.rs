@@ -25,6 +25,7 @@ pub mod prices;
 pub mod sessions;
 pub mod staff;
 pub mod subscriptions;
+pub mod testing;
 pub mod why;
 
 pub use database::{Database, DatabaseOptions, PoolerMode, Transaction};
