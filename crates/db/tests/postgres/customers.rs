@@ -1,0 +1,66 @@
+//! `customers`: a link is made once and stays.
+
+use rolecall_db::customers::{find_customer_of, upsert_customer};
+
+use crate::support::{TestDb, at, parse, person};
+
+#[tokio::test]
+async fn a_link_is_kept_by_a_sync_that_knows_nobody_or_somebody_else() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (first, second) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    let customer = parse("cus_1");
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, None, at(0)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, Some(first), at(1))
+            .await
+            .unwrap(),
+        Some(first)
+    );
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, None, at(2)).await.unwrap(),
+        Some(first)
+    );
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, Some(second), at(3))
+            .await
+            .unwrap(),
+        Some(first)
+    );
+    assert_eq!(find_customer_of(&mut tx, first).await.unwrap(), Some(customer));
+    assert_eq!(find_customer_of(&mut tx, second).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_customer_of_a_person_is_the_one_linked_first() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    upsert_customer(&mut tx, &parse("cus_a"), Some(one), at(9))
+        .await
+        .unwrap();
+    // Known for long, but linked only now.
+    upsert_customer(&mut tx, &parse("cus_b"), None, at(1))
+        .await
+        .unwrap();
+    upsert_customer(&mut tx, &parse("cus_b"), Some(one), at(10))
+        .await
+        .unwrap();
+    upsert_customer(&mut tx, &parse("cus_z"), Some(one), at(5))
+        .await
+        .unwrap();
+    upsert_customer(&mut tx, &parse("cus_0"), Some(other), at(0))
+        .await
+        .unwrap();
+    assert_eq!(
+        find_customer_of(&mut tx, one).await.unwrap(),
+        Some(parse("cus_z"))
+    );
+    assert_eq!(
+        find_customer_of(&mut tx, other).await.unwrap(),
+        Some(parse("cus_0"))
+    );
+}

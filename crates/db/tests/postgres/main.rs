@@ -1,0 +1,31 @@
+//! Every statement against a real Postgres. Each test has a database of its own; each function is
+//! tried beside a neighbour that it must not touch.
+#![cfg(test)]
+
+mod audit;
+mod begin;
+mod breakers;
+mod catalog;
+mod checkout_sessions;
+mod cron_runs;
+mod customers;
+mod discord_accounts;
+mod errors;
+mod grants;
+mod guild_snapshots;
+mod inbox;
+mod invoice_failures;
+mod member_guilds;
+mod member_roles;
+mod members;
+mod migrations;
+mod notifications;
+mod pooler;
+mod prices;
+mod sessions;
+mod staff;
+mod subscriptions;
+mod support;
+mod test_databases;
+mod values;
+mod why;
