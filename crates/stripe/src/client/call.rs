@@ -75,10 +75,14 @@ impl Call {
             });
         }
         let idempotency_key = Some(idempotency_key.to_owned());
+        let mut request = request.build();
+        // async-stripe keeps metadata in hash maps, whose order differs from one request to the next;
+        // under the same key the same request has to be the same.
+        request.body = request.body.as_deref().map(in_order);
         Ok(Self {
             endpoint,
             subject,
-            request: request.build(),
+            request,
             idempotency_key,
         })
     }
@@ -102,4 +106,23 @@ impl Call {
 
 fn is_idempotency_key(key: &str) -> bool {
     (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A form with its fields in alphabetical order. Lists carry their indexes, so nothing changes its place in one.
+fn in_order(form: &str) -> String {
+    let mut fields: Vec<&str> = form.split('&').collect();
+    fields.sort_unstable();
+    fields.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_fields_make_the_same_form() {
+        assert_eq!(in_order("b[x]=1&a=2&b[a]=3"), "a=2&b[a]=3&b[x]=1");
+        assert_eq!(in_order("b[a]=3&b[x]=1&a=2"), in_order("a=2&b[x]=1&b[a]=3"));
+        assert_eq!(in_order(""), "");
+    }
 }
