@@ -17,15 +17,14 @@
       window.location.replace(target.dataset.goto);
       return;
     }
-    let changed = false;
+    let said = "";
     for (const part of fresh.querySelectorAll("[data-part]")) {
       const old = live.querySelector('[data-part="' + part.dataset.part + '"]');
       if (!old || old.outerHTML === part.outerHTML) continue;
+      said = said || part.dataset.say || "";
       old.replaceWith(document.adoptNode(part));
-      changed = true;
     }
-    const said = fresh.querySelector("[data-say]");
-    if (changed && status && said) status.textContent = said.dataset.say;
+    if (said && status) status.textContent = said;
   }
 
   async function refresh() {

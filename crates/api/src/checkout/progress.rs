@@ -44,6 +44,10 @@ impl StepState {
         matches!(self, Self::Done)
     }
 
+    pub(crate) const fn is_stuck(self) -> bool {
+        matches!(self, Self::Stuck)
+    }
+
     pub(crate) const fn is_now(self) -> bool {
         matches!(self, Self::Now)
     }

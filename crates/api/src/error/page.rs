@@ -20,6 +20,8 @@ struct ErrorPage<'a> {
     action_url: String,
     code: &'static str,
     request_id: &'a str,
+    /// Somebody may have to look for this request in the log.
+    needs_help: bool,
 }
 
 /// The answer for a person; `None` if even that goes wrong.
@@ -35,6 +37,10 @@ pub(crate) fn response(request: &HttpRequest, error: &ApiError, request_id: &str
         action_url,
         code: code.as_str(),
         request_id,
+        needs_help: !matches!(
+            code,
+            Code::NotSignedIn | Code::NotFound | Code::SessionEnded | Code::SignInDenied
+        ),
     };
     let body = page.render().ok()?;
     Some(

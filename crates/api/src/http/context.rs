@@ -26,13 +26,16 @@ impl RequestId {
 pub(crate) struct Trace(Option<Traceparent>);
 
 impl Trace {
+    /// The caller's trace, if there is one.
+    pub(crate) fn given(headers: &HeaderMap) -> Self {
+        let text = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        Self(text.and_then(|text| text.parse().ok()))
+    }
+
+    /// The caller's trace, or a new one.
     pub(crate) fn of(headers: &HeaderMap, rng: &dyn Rng) -> Self {
-        let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        Self(Some(
-            given
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_else(|| Traceparent::new_root(rng)),
-        ))
+        let given = Self::given(headers).0;
+        Self(Some(given.unwrap_or_else(|| Traceparent::new_root(rng))))
     }
 
     /// What a job that follows from this request carries.

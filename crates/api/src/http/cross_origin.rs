@@ -33,7 +33,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
             .as_deref()
             .filter(|origin| state.site.is_cors_allowed(origin))
         {
-            None => return Err(ApiError::ForeignOrigin.into()),
+            None => return Ok(request.error_response(ApiError::ForeignOrigin)),
             Some(origin) => response
                 .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, PREFLIGHT_METHODS))
                 .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, PREFLIGHT_HEADERS))
@@ -46,7 +46,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     }
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_write && !may_write(&state.site, request.headers()) {
-        return Err(ApiError::ForeignOrigin.into());
+        return Ok(request.error_response(ApiError::ForeignOrigin));
     }
     let mut response = next.call(request).await?.map_into_boxed_body();
     if is_api && let Some(origin) = origin.filter(|origin| state.site.is_cors_allowed(origin)) {

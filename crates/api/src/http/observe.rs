@@ -22,6 +22,7 @@ use crate::{
         context::{NewCookies, RequestId, Trace},
     },
     session::cookies,
+    site::Site,
     state::State,
 };
 
@@ -40,14 +41,10 @@ pub(crate) async fn observe<B: MessageBody + 'static>(
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(trace.clone());
 
-    let http_request = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => rendered(response.map_into_boxed_body(), &state, &id, &trace),
-        Err(error) => {
-            let answer = answer(&http_request, &error, &state, &id, &trace);
-            ServiceResponse::new(http_request, answer)
-        }
-    };
+    // The layers within answer errors instead of returning them: an error that is returned has lost
+    // its request, and keeping the request here would keep the router from writing to it.
+    let response = next.call(request).await?.map_into_boxed_body();
+    let mut response = rendered(response, &state, &id, &trace);
     add_headers(&mut response, &state, &id);
     account(&response, &state, &id, &trace, started);
     Ok(response)
@@ -63,7 +60,7 @@ fn rendered(
     let Some(error) = response.response().error() else {
         return response;
     };
-    let mut fresh = answer(response.request(), error, state, id, trace);
+    let mut fresh = answer(response.request(), error, &state.site, id, trace);
     for (name, value) in response.headers() {
         if !fresh.headers().contains_key(name) {
             fresh.headers_mut().append(name.clone(), value.clone());
@@ -72,13 +69,7 @@ fn rendered(
     response.into_response(fresh)
 }
 
-fn answer(
-    request: &HttpRequest,
-    error: &Error,
-    state: &State,
-    id: &RequestId,
-    trace: &Trace,
-) -> HttpResponse {
+fn answer(request: &HttpRequest, error: &Error, site: &Site, id: &RequestId, trace: &Trace) -> HttpResponse {
     let foreign;
     let error = if let Some(error) = error.as_error::<ApiError>() {
         error
@@ -88,7 +79,7 @@ fn answer(
     };
     log(error, id, trace);
     if matches!(error, ApiError::SessionEnded) {
-        NewCookies::add(request, cookies::cleared(&state.site));
+        NewCookies::add(request, cookies::cleared(site));
     }
     let page = wants_page(request)
         .then(|| page::response(request, error, id.as_str()))

@@ -11,7 +11,7 @@ use std::{
 
 use actix_web::{
     Error,
-    body::MessageBody,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::Method,
     middleware::Next,
@@ -56,21 +56,20 @@ impl Class {
 }
 
 /// Refuses what comes too often.
-pub(crate) async fn limit<B: MessageBody>(
+pub(crate) async fn limit<B: MessageBody + 'static>(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(class) = Class::of(request.method(), request.path())
         && let Some(peer) = request.peer_addr()
     {
         let client = state.trusted_proxies.client(peer.ip(), request.headers());
-        state
-            .rate_limits
-            .take(class, client, state.now())
-            .map_err(|wait| ApiError::RateLimited { retry_after: wait })?;
+        if let Err(retry_after) = state.rate_limits.take(class, client, state.now()) {
+            return Ok(request.error_response(ApiError::RateLimited { retry_after }));
+        }
     }
-    next.call(request).await
+    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 /// Who came how often: for each address the time at which all it took is made good again (GCRA).

@@ -42,6 +42,13 @@ struct PlanCard {
     choices: Vec<Choice>,
 }
 
+impl PlanCard {
+    /// The price shown is the first of several.
+    fn is_from(&self) -> bool {
+        self.choices.len() > 1 && !self.chosen
+    }
+}
+
 #[derive(Debug)]
 struct Choice {
     id: String,

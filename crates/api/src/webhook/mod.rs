@@ -182,7 +182,7 @@ impl Intake {
             payload: payload.to_owned(),
         };
         let mut push = Push::new(now, uuid_v7(now, &*self.rng));
-        push.traceparent = Some(Trace::of(request.headers(), &*self.rng).child(&*self.rng));
+        push.traceparent = Some(Trace::given(request.headers()).child(&*self.rng));
         match self.producer.push(&job, push).await {
             Ok(Pushed::Taken) => Ok(Outcome::Accepted),
             Ok(Pushed::Duplicate) => Ok(Outcome::Duplicate),

@@ -15,6 +15,9 @@ pub(crate) use membership::Membership;
 pub(crate) use server::Server;
 pub(crate) use standing::{Debt, StandingText};
 
+/// More than these are only counted.
+const MOST_SESSIONS: usize = 4;
+
 /// What the page says once, after a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -49,7 +52,9 @@ pub(crate) struct View {
     pub(crate) debts: Vec<Debt>,
     pub(crate) servers: Vec<Server>,
     pub(crate) memberships: Vec<Membership>,
+    /// The newest ones, this one first.
     pub(crate) sessions: Vec<SessionLine>,
+    pub(crate) more_sessions: usize,
     pub(crate) can_manage_billing: bool,
     /// They hold something, or have roles: there is something to be fixed.
     pub(crate) holds_something: bool,
@@ -83,15 +88,22 @@ impl View {
             holds_something: !memberships.is_empty() || !servers.is_empty(),
             servers,
             memberships,
-            sessions: sessions
-                .iter()
-                .map(|session| SessionLine {
-                    device: text::device(&session.user_agent),
-                    since: text::date(session.created_at),
-                    is_current: session.id == current,
-                })
-                .collect(),
+            sessions: session_lines(sessions, current),
+            more_sessions: sessions.len().saturating_sub(MOST_SESSIONS),
             can_manage_billing: account.has_customer,
         }
     }
+}
+
+/// The sessions that are shown: this one, and then the newest.
+fn session_lines(sessions: &[Session], current: SessionId) -> Vec<SessionLine> {
+    let (this, others): (Vec<_>, Vec<_>) = sessions.iter().partition(|session| session.id == current);
+    let shown = this.into_iter().chain(others).take(MOST_SESSIONS);
+    shown
+        .map(|session| SessionLine {
+            device: text::device(&session.user_agent),
+            since: text::date(session.created_at),
+            is_current: session.id == current,
+        })
+        .collect()
 }

@@ -1,0 +1,179 @@
+//! A9, D10: other origins, and how often and how much anybody may send.
+
+use reqwest::Method;
+use rolecall_api::config::Limits;
+use serde_json::json;
+
+use crate::support::{Answer, TestApp};
+
+const LISTED: &str = "https://www.example.test";
+
+async fn write_from(app: &TestApp, headers: &[(&str, &str)]) -> Answer {
+    let mut browser = app.signed_in().await;
+    let mut request = browser.request(Method::POST, "/api/v1/me/fix-roles");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    browser.send(request).await
+}
+
+#[tokio::test]
+async fn a_strange_page_may_not_write() {
+    let app = TestApp::start().await;
+    for headers in [
+        [("origin", "https://evil.example")].as_slice(),
+        &[("origin", "null")],
+        &[("origin", "http://127.0.0.1:1")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+    ] {
+        let answer = write_from(&app, headers).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (403, "foreign_origin"),
+            "{headers:?}"
+        );
+    }
+    for headers in [
+        [("origin", app.origin().as_str())].as_slice(),
+        &[("origin", LISTED)],
+        &[("sec-fetch-site", "same-origin")],
+        &[],
+    ] {
+        assert_eq!(write_from(&app, headers).await.status, 202, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_strange_form_signs_nobody_out() {
+    let app = TestApp::start().await;
+    let mut browser = app.signed_in().await;
+    let request = browser
+        .request(Method::POST, "/auth/logout")
+        .header("origin", "https://evil.example")
+        .form(&[("everywhere", "yes")]);
+    assert_eq!(browser.send(request).await.status, 403);
+    assert_eq!(browser.get("/api/v1/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn listed_origins_may_call_the_api_and_others_are_not_answered() {
+    let app = TestApp::start().await;
+    let mut browser = app.browser();
+    for (origin, status, allowed) in [(LISTED, 204, LISTED), ("https://evil.example", 403, "")] {
+        let preflight = browser
+            .request(Method::OPTIONS, "/api/v1/checkout")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization, content-type");
+        let answer = browser.send(preflight).await;
+        assert_eq!(answer.status, status, "{origin}");
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{origin}");
+        let request = browser
+            .request(Method::GET, "/api/v1/plans")
+            .header("origin", origin);
+        let answer = browser.send(request).await;
+        assert_eq!(
+            (
+                answer.status.as_u16(),
+                answer.header("access-control-allow-origin")
+            ),
+            (200, allowed)
+        );
+    }
+    let request = browser.request(Method::GET, "/plans").header("origin", LISTED);
+    assert_eq!(
+        browser.send(request).await.header("access-control-allow-origin"),
+        "",
+        "pages are for nobody else"
+    );
+}
+
+#[tokio::test]
+async fn who_comes_too_often_is_told_to_wait() {
+    let limits = Limits {
+        sign_ins_per_minute: 2,
+        purchases_per_minute: 1,
+        ..Limits::default()
+    };
+    let app = TestApp::builder().limits(limits).start().await;
+    let mut browser = app.browser();
+    for _ in 0..2 {
+        assert_eq!(browser.get("/auth/discord/login").await.status, 303);
+    }
+    let answer = browser.get("/auth/discord/login").await;
+    assert_eq!(
+        (
+            answer.status.as_u16(),
+            answer.code().as_str(),
+            answer.header("retry-after")
+        ),
+        (429, "rate_limited", "30")
+    );
+    assert!(
+        browser
+            .page("/auth/discord/login")
+            .await
+            .text
+            .contains("Please wait a minute")
+    );
+    app.advance(30);
+    assert_eq!(browser.get("/auth/discord/login").await.status, 303);
+
+    browser.submit("/checkout", &[("plan", "council")]).await;
+    assert_eq!(
+        browser.submit("/checkout", &[("plan", "council")]).await.status,
+        429
+    );
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_names_the_client() {
+    for (trusted, expected) in [("", 429), ("127.0.0.0/8", 303)] {
+        let limits = Limits {
+            sign_ins_per_minute: 1,
+            ..Limits::default()
+        };
+        let app = TestApp::builder()
+            .env("TRUSTED_PROXIES", trusted)
+            .limits(limits)
+            .start()
+            .await;
+        let mut browser = app.browser();
+        let mut last = 0;
+        for client in ["203.0.113.1", "203.0.113.2"] {
+            let request = browser
+                .request(Method::GET, "/auth/discord/login")
+                .header("x-forwarded-for", client);
+            last = browser.send(request).await.status.as_u16();
+        }
+        assert_eq!(last, expected, "{trusted:?}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_limited_and_have_a_type() {
+    let app = TestApp::start().await;
+    let mut browser = app.signed_in().await;
+    let long = "x".repeat(20_000);
+    assert_eq!(
+        browser
+            .post("/api/v1/checkout", &json!({"plan": long}))
+            .await
+            .code(),
+        "body_too_large"
+    );
+    assert_eq!(
+        browser.post("/api/v1/checkout", &json!({"plan": 7})).await.code(),
+        "bad_request"
+    );
+    let request = browser
+        .request(Method::POST, "/api/v1/checkout")
+        .body("plan=council");
+    assert_eq!(browser.send(request).await.code(), "unsupported_media_type");
+    assert_eq!(browser.submit("/checkout", &[("plan", &long)]).await.status, 413);
+    assert_eq!(
+        browser.submit("/checkout", &[("nonsense", "x")]).await.status,
+        400
+    );
+}
