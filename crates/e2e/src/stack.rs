@@ -255,7 +255,7 @@ fn environment(
         ("DATABASE_URL", database.clone()),
         ("DIRECT_URL", database),
         ("REDIS_URL", machine.redis.to_string()),
-        ("REDIS_NAMESPACE", name.to_owned()),
+        ("REDIS_NAMESPACE", format!("{name}_{}", std::process::id())),
         ("HOST", "127.0.0.1".to_owned()),
         ("PORT", port.to_string()),
         ("PUBLIC_URL", public_url.to_owned()),

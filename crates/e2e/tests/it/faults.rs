@@ -31,7 +31,8 @@ async fn a_worker_that_is_killed_loses_no_event() {
     let mut worker = stack.start_another("worker", "worker-again").unwrap();
     worker.wait_ready(&stack.client).await.unwrap();
     stack.wait_for_roles(ADA, &["Council", "Debtor"], AFTER_A_SWEEP).await.unwrap();
-    assert_eq!(stack.mail.messages().len(), 1, "one welcome");
+    let messages = stack.mail.wait_for(1, AFTER_A_SWEEP).await.expect("the welcome that was owed");
+    assert_eq!(messages.len(), 1, "one welcome");
     worker.stop().await.unwrap();
 }
 

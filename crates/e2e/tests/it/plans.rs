@@ -1,9 +1,9 @@
 //! A plans file is taken whole or not at all, and every fault is named with its line.
 
-use rolecall_e2e::stack::Stack;
+use rolecall_e2e::{stack::Stack, until::until};
 use rolecall_sandbox::discord::demo;
 
-use crate::support::stack;
+use crate::support::{SOON, stack};
 
 /// Applies a file; its exit code and what it said on standard error.
 async fn apply(stack: &Stack, text: &str) -> (Option<i32>, String) {
@@ -28,7 +28,7 @@ async fn roles_and_prices_that_cannot_work_are_refused_by_line_and_nothing_is_ap
     let good = "price_council_monthly";
     for (text, line, words) in [
         (file(4242, good), 8, "does not exist in this server"),
-        (file(demo::BOT_ROLE, good), 8, "is not below the bot's highest role"),
+        (file(demo::BOT_ROLE, good), 8, "is managed by an integration"),
         (file(demo::COUNCIL_ROLE, "price_unknown"), 5, "Stripe has no such price"),
         (file(demo::COUNCIL_ROLE, good).replace("individual", "group"), 4, "expected \"individual\" or \"company\""),
     ] {
@@ -37,6 +37,20 @@ async fn roles_and_prices_that_cannot_work_are_refused_by_line_and_nothing_is_ap
         assert!(said.contains(&format!("wrong.toml:{line}: ")) && said.contains(words), "{words}: {said}");
     }
     assert_eq!(stack.rolecall(&["plans", "show"]).await.unwrap(), before, "half of a file was applied");
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_above_the_bot_is_refused_as_soon_as_the_bot_has_seen_it() {
+    let stack = stack("plans_order").await;
+    stack.discord.move_role(demo::GUILD, demo::BOT_ROLE, 1).unwrap();
+    let said = until("the new order of roles", SOON, async || {
+        let (code, said) = apply(&stack, &file(demo::COUNCIL_ROLE, "price_council_monthly")).await;
+        Ok((code == Some(1)).then_some(said))
+    });
+    let said = said.await.unwrap();
+    assert!(said.contains("wrong.toml:8: ") && said.contains("is not below the bot's highest role"), "{said}");
+    assert!(said.contains("drag the bot's role above Council"), "{said}");
     stack.stop().await.unwrap();
 }
 
