@@ -78,8 +78,14 @@ impl Visit<'_> {
         wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
     ) -> Result<(), WorkError> {
         let had = desired(before);
-        let gained: BTreeMap<_, _> = wanted.iter().filter(|(role, _)| !had.contains_key(role)).collect();
-        let lost: Vec<RoleId> = had.into_keys().filter(|role| !wanted.contains_key(role)).collect();
+        let gained: BTreeMap<_, _> = wanted
+            .iter()
+            .filter(|(role, _)| !had.contains_key(role))
+            .collect();
+        let lost: Vec<RoleId> = had
+            .into_keys()
+            .filter(|role| !wanted.contains_key(role))
+            .collect();
         let line = AuditLine {
             id: AuditId::generate(self.now, self.rng),
             at: self.now,
@@ -104,8 +110,10 @@ impl Visit<'_> {
             return Ok(true);
         }
         Ok(match row.state {
-            // Its command is on the way, or will be sent again by the sweeper.
-            GuildState::Due | GuildState::Held => false,
+            // Its command is on the way, or will be sent again by the sweeper; but not one that may add
+            // the person to the server, if only now they asked for it.
+            GuildState::Due => self.cause.join && !row.join_wanted && anything,
+            GuildState::Held => false,
             // Waits for the person to join, unless they have just asked for it.
             GuildState::WaitingForMember => self.cause.join && anything,
             GuildState::InSync => roles.iter().any(|role| !role.is_in_sync()),
@@ -121,7 +129,10 @@ impl Visit<'_> {
 
 /// The gained roles by id, each with its reasons.
 fn gained_json(gained: &BTreeMap<&RoleId, &BTreeSet<Reason>>) -> Value {
-    gained.iter().map(|(role, reasons)| (role.to_string(), json!(reasons))).collect()
+    gained
+        .iter()
+        .map(|(role, reasons)| (role.to_string(), json!(reasons)))
+        .collect()
 }
 
 fn desired(roles: &[MemberRole]) -> BTreeMap<RoleId, BTreeSet<Reason>> {

@@ -80,9 +80,11 @@ pub async fn converge(
     let Some(owed) = lock_member(conn, member_id).await? else {
         return Ok(Converged::default());
     };
-    let cause = Cause::of(trigger, owed);
+    let mut cause = Cause::of(trigger, owed);
     let catalog = ctx.catalog.load(conn).await?;
     let facts = facts::derive(conn, member_id, &catalog, ctx.default_grace, now).await?;
+    // Who has just got their first access wants to be in: they linked their account for it.
+    cause.join |= !facts.first_access.is_empty();
     let mut converged = Converged {
         member_id: Some(member_id),
         ..Converged::default()

@@ -1,0 +1,206 @@
+//! Random histories, told in any order, number and delay to racing workers whose reads are slow and old
+//! by then: the end is what an oracle says that knows only Stripe's final truth.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rolecall_domain::ids::RoleId;
+use rolecall_queue::{JobError, jobs::StripeEvent};
+use rolecall_sandbox::{
+    rng::Rng,
+    stripe::{
+        story::Action,
+        world::{World as Stripe, invoice::InvoiceStatus, subscription::Status},
+    },
+};
+use rolecall_worker::{ctx::Ctx, handlers::stripe_event};
+use tokio::task::JoinSet;
+
+use crate::support::{
+    Person, World,
+    plans::{COUNCIL, GRACE, PATRON, debtor_role, member_role, patron_role},
+    soon,
+};
+
+const HISTORIES: u64 = 25;
+
+/// The roles that somebody should have, from what Stripe knows in the end.
+fn oracle(stripe: &Stripe, subscriptions: &[String], now: DateTime<Utc>) -> BTreeSet<RoleId> {
+    let failures = first_failures(stripe);
+    let mut roles = BTreeSet::new();
+    for id in subscriptions {
+        let subscription = stripe.subscription(id).unwrap();
+        let owed = stripe.invoices.rows().iter().filter(|invoice| {
+            invoice.subscription.as_ref() == Some(id)
+                && matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible)
+                && invoice.attempt_count > 0
+        });
+        let owed_since = owed.filter_map(|invoice| failures.get(invoice.id.as_str())).min().copied();
+        let (access, debt) = match subscription.status {
+            Status::Active | Status::Trialing => (subscription.pause_collection.is_none(), false),
+            Status::PastDue | Status::Unpaid => (now < owed_since.unwrap_or(now) + GRACE, true),
+            Status::Paused if owed_since.is_some() => (now < owed_since.unwrap_or(now) + GRACE, true),
+            _ => (false, false),
+        };
+        if access {
+            roles.insert(member_role());
+            if subscription.items[0].price == PATRON {
+                roles.insert(patron_role());
+            }
+        }
+        if debt {
+            roles.insert(debtor_role());
+        }
+    }
+    roles
+}
+
+/// When the first attempt on each invoice failed.
+fn first_failures(stripe: &Stripe) -> BTreeMap<String, DateTime<Utc>> {
+    let mut failures = BTreeMap::new();
+    for event in stripe.events.rows().iter().filter(|event| event.kind == "invoice.payment_failed") {
+        let invoice: serde_json::Value = serde_json::from_str(&event.object).unwrap();
+        let id = invoice["id"].as_str().unwrap().to_owned();
+        failures.entry(id).or_insert_with(|| DateTime::from_timestamp(event.created, 0).unwrap());
+    }
+    failures
+}
+
+fn any_action(rng: &mut Rng) -> Action {
+    let price = if rng.chance(50) { COUNCIL } else { PATRON };
+    let actions = [
+        Action::Renew,
+        Action::FailPayment,
+        Action::FailPayment,
+        Action::PayOpenInvoice,
+        Action::PayOpenInvoice,
+        Action::Cancel,
+        Action::CancelAtPeriodEnd,
+        Action::KeepAfterPeriodEnd,
+        Action::PauseCollection,
+        Action::ResumeCollection,
+        Action::Pause,
+        Action::Resume,
+        Action::MarkUnpaid,
+        Action::SetPrice { price: price.to_owned() },
+        Action::SetQuantity { quantity: 2 },
+    ];
+    pick(rng, &actions).clone()
+}
+
+fn pick<'a, T>(rng: &mut Rng, of: &'a [T]) -> &'a T {
+    let place = usize::try_from(rng.below(u64::try_from(of.len()).unwrap())).unwrap();
+    &of[place]
+}
+
+/// One history while it happens.
+struct History {
+    world: Arc<World>,
+    workers: [Arc<Ctx>; 2],
+    rng: Rng,
+    subscriptions: Vec<String>,
+    /// Deliveries that are yet to be made.
+    waiting: Vec<StripeEvent>,
+    under_way: JoinSet<()>,
+}
+
+impl History {
+    async fn live(&mut self, person: &Person) {
+        for _ in 0..=self.rng.below(3) {
+            let price = *pick(&mut self.rng, &[COUNCIL, PATRON]);
+            self.subscriptions.push(self.world.buy(person, price));
+        }
+        for _ in 0..4 + self.rng.below(6) {
+            // What cannot happen to it now does not happen.
+            let subscription = pick(&mut self.rng, &self.subscriptions).clone();
+            self.world.stripe.act(&subscription, &any_action(&mut self.rng)).ok();
+            if self.rng.chance(30) {
+                self.world.slow_reads(&subscription, 1, 20 + self.rng.below(60));
+            }
+            if self.rng.chance(40) {
+                self.world.advance(TimeDelta::hours(i64::try_from(self.rng.below(60)).unwrap()));
+            }
+            self.hear();
+            self.deliver_some().await;
+        }
+        self.hear();
+        while !self.waiting.is_empty() {
+            self.deliver_some().await;
+        }
+        while let Some(done) = soon(self.under_way.join_next()).await {
+            done.unwrap();
+        }
+    }
+
+    /// What has happened is to be delivered once to three times.
+    fn hear(&mut self) {
+        for event in self.world.new_events() {
+            for _ in 0..=self.rng.below(3) {
+                self.waiting.push(event.clone());
+            }
+        }
+    }
+
+    /// Begins some deliveries, in any order, and waits for some of those under way.
+    async fn deliver_some(&mut self) {
+        for _ in 0..self.rng.below(12) {
+            if self.waiting.is_empty() {
+                break;
+            }
+            let place = self.rng.below(u64::try_from(self.waiting.len()).unwrap());
+            let event = self.waiting.swap_remove(usize::try_from(place).unwrap());
+            let (world, ctx) = (Arc::clone(&self.world), Arc::clone(pick(&mut self.rng, &self.workers)));
+            self.under_way.spawn(async move { deliver(&world, &ctx, &event).await });
+        }
+        for _ in 0..self.rng.below(10) {
+            if let Some(done) = soon(self.under_way.join_next()).await {
+                done.unwrap();
+            }
+        }
+    }
+}
+
+/// Delivers an event as often as it takes. Only losing to other reads again and again is an excuse.
+async fn deliver(world: &World, ctx: &Arc<Ctx>, event: &StripeEvent) {
+    for _ in 0..10 {
+        match stripe_event::run(Arc::clone(ctx), event.clone(), world.attempt()).await {
+            Ok(()) => return,
+            Err(JobError::Retry(error)) if error.to_string().contains("changed under every read") => {}
+            Err(error) => panic!("{} failed: {error:?}", event.event_type),
+        }
+    }
+    panic!("{} was never done", event.event_type);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_history_told_in_any_way_ends_as_stripe_knows_it() {
+    let world = Arc::new(World::start().await);
+    let workers = ["worker-1", "worker-2"].map(|name| Arc::new(world.another_worker(name)));
+    let mut people = Vec::new();
+    for seed in 0..HISTORIES {
+        let person = world.person().await;
+        let mut history = History {
+            world: Arc::clone(&world),
+            workers: workers.clone(),
+            rng: Rng::new(seed),
+            subscriptions: Vec::new(),
+            waiting: Vec::new(),
+            under_way: JoinSet::new(),
+        };
+        history.live(&person).await;
+        people.push((seed, person, history.subscriptions));
+    }
+    world.cron("grace_expiry").await;
+    world.settle().await;
+    for (seed, person, subscriptions) in &people {
+        let expected = world.stripe.read(|stripe| oracle(stripe, subscriptions, world.now()));
+        assert_eq!(world.roles(person), expected, "history {seed}");
+    }
+    let open = world.rows("SELECT to_jsonb(t) FROM inbox t WHERE state NOT IN ('done', 'ignored')").await;
+    assert!(open.is_empty(), "{open:?}");
+    let owed = world.notifications().await;
+    assert_eq!(world.mail.messages().len(), owed.len(), "each welcome once");
+}

@@ -1,0 +1,170 @@
+//! Messages leave once, as far as a mail server lets anybody know.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use rolecall_db::notifications::claim_notification;
+use rolecall_domain::ids::NotificationId;
+use rolecall_queue::{JobError, Queue, jobs::SendNotification};
+use rolecall_sandbox::mail::message::Message;
+use rolecall_worker::{ctx::Ctx, handlers::send_notification};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{Person, World, plans::COUNCIL, soon};
+
+impl World {
+    /// Somebody who is owed a welcome; its hint is not in Redis any more.
+    async fn welcome_owed(&self) -> (Person, NotificationId) {
+        let person = self.person().await;
+        self.buy(&person, COUNCIL);
+        self.deliver_new().await;
+        let hints = self.redis.take(Queue::Jobs).await;
+        assert_eq!(hints.iter().filter(|job| job.kind == "send_notification").count(), 1);
+        let row = self.message().await;
+        (person, row["id"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// The only message.
+    async fn message(&self) -> Value {
+        let mut rows = self.notifications().await;
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        rows.remove(0)
+    }
+
+    async fn send(&self, ctx: &Arc<Ctx>, notification_id: NotificationId) -> Result<(), JobError> {
+        send_notification::run(Arc::clone(ctx), SendNotification { notification_id }, self.attempt()).await
+    }
+}
+
+fn message_id(message: &Message) -> &str {
+    let header = message.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("message-id"));
+    &header.unwrap().1
+}
+
+#[tokio::test]
+async fn a_welcome_names_the_person_and_goes_to_them_alone() {
+    let world = World::start().await;
+    let (person, id) = world.welcome_owed().await;
+    world.send(&world.worker, id).await.unwrap();
+    let messages = world.mail.messages();
+    let [message] = messages.as_slice() else { panic!("{messages:?}") };
+    assert_eq!(message.envelope_to, [person.email.as_str()]);
+    assert_eq!(message_id(message), format!("<{id}@council.example>"));
+    assert!(message.links().contains(&"https://council.example/dashboard".to_owned()));
+    assert!(message.text.as_ref().unwrap().contains("Person 1"));
+    let row = world.message().await;
+    assert_eq!((&row["state"], &row["last_error"]), (&json!("sent"), &json!(null)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_hints_at_once_send_a_message_once() {
+    let world = Arc::new(World::start().await);
+    let (_, id) = world.welcome_owed().await;
+    let mut set = JoinSet::new();
+    for _ in 0..10 {
+        let world = Arc::clone(&world);
+        set.spawn(async move { world.send(&world.worker, id).await.unwrap() });
+    }
+    soon(set.join_all()).await;
+    assert_eq!(world.mail.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_died_is_taken_up_after_its_claim_with_the_same_message_id() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    world.send(&world.worker, id).await.unwrap();
+    let first = world.mail.messages().remove(0);
+
+    // Another one is sent too, but its sender dies before it can note that.
+    let (_, dead) = {
+        let person = world.person().await;
+        world.buy(&person, COUNCIL);
+        world.deliver_new().await;
+        world.redis.flush().await;
+        let rows = world.notifications().await;
+        (person, rows[1]["id"].as_str().unwrap().parse().unwrap())
+    };
+    let mut tx = world.worker.db.begin().await.unwrap();
+    let until = world.now() + TimeDelta::minutes(1);
+    assert!(claim_notification(&mut tx, dead, world.now(), until).await.unwrap().is_some());
+    tx.commit().await.unwrap();
+    world.cron("due_sweep").await;
+    world.settle().await;
+    world.send(&world.worker, dead).await.unwrap();
+    assert_eq!(world.mail.messages().len(), 1, "somebody may still be sending it");
+    world.sweep().await;
+    let second = world.mail.messages().remove(1);
+    assert_eq!(message_id(&second), format!("<{dead}@council.example>"));
+    assert_ne!(message_id(&first), message_id(&second));
+    world.sweep().await;
+    assert_eq!(world.mail.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_refuses_for_now_gets_it_later_and_once() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    world.mail.refuse_next(2, 451);
+    world.send(&world.worker, id).await.unwrap();
+    let row = world.message().await;
+    assert_eq!((&row["state"], &row["attempts"]), (&json!("due"), &json!(1)));
+    assert!(row["last_error"].as_str().unwrap().contains("451"), "{row}");
+    world.sweep().await;
+    assert_eq!(world.message().await["attempts"], 2);
+    world.sweep().await;
+    assert_eq!(world.mail.messages().len(), 1);
+    world.sweep().await;
+    assert_eq!(world.mail.messages().len(), 1);
+    assert_eq!(world.message().await["state"], "sent");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_gets_it_later() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    let nowhere = rolecall_worker::mail::Mailer::new(&"smtp://127.0.0.1:1".into(), "a@council.example").unwrap();
+    let cut_off = Arc::new(Ctx { mailer: Some(nowhere), ..world.another_worker("cut-off") });
+    world.send(&cut_off, id).await.unwrap();
+    assert_eq!(world.message().await["state"], "due");
+    world.sweep().await;
+    assert_eq!(world.mail.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_for_good_is_undeliverable_and_says_why() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    world.mail.refuse_next(1, 550);
+    let result = world.send(&world.worker, id).await;
+    assert!(matches!(result, Err(JobError::Cancel(_))), "{result:?}");
+    let row = world.message().await;
+    assert_eq!((&row["state"], &row["send_at"]), (&json!("undeliverable"), &json!(null)));
+    assert!(row["last_error"].as_str().unwrap().contains("550"), "{row}");
+    world.sweep().await;
+    assert!(world.mail.messages().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_mail_server_the_row_says_so() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    let without = Arc::new(Ctx { mailer: None, ..world.another_worker("without") });
+    world.send(&without, id).await.unwrap_err();
+    let row = world.message().await;
+    assert_eq!(row["state"], "undeliverable");
+    assert!(row["last_error"].as_str().unwrap().contains("SMTP_URL"), "{row}");
+}
+
+#[tokio::test]
+async fn somebody_without_an_address_is_not_written_to_and_the_row_says_so() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    let mut tx = world.worker.db.begin().await.unwrap();
+    sqlx::query("UPDATE members SET email = NULL").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    world.send(&world.worker, id).await.unwrap_err();
+    let row = world.message().await;
+    assert!(row["last_error"].as_str().unwrap().contains("no verified e-mail address"), "{row}");
+}

@@ -1,0 +1,17 @@
+//! The worker against a real Postgres and a real Redis, a simulated Stripe and mail server, and a model
+//! of the bot with its Discord server. Jobs are stepped by the tests, so that every order can be told.
+#![cfg(test)]
+
+mod catalog;
+mod checkout;
+mod converge;
+mod crashes;
+mod cron;
+mod due_rows;
+mod grace;
+mod histories;
+mod mail;
+mod observe;
+mod provenance;
+mod support;
+mod sync;

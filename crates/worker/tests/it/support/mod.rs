@@ -1,0 +1,277 @@
+//! A world for a test: database, Redis, Stripe, mail, time, workers, and a bot, all stepped by hand.
+
+pub(crate) mod bot;
+pub(crate) mod clock;
+mod jobs;
+mod people;
+pub(crate) mod plans;
+pub(crate) mod receiver;
+pub(crate) mod redis;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rolecall_db::testing::TestDatabase;
+use rolecall_domain::{clock::Clock, ids::uuid_v7};
+use rolecall_queue::{Attempt, Documents, JobError, Producer, jobs::StripeEvent};
+use rolecall_sandbox::{
+    mail,
+    stripe::{
+        self, PriceSeed,
+        faults::{FaultKind, RequestFault, Snapshot},
+        world::catalog::Interval,
+    },
+};
+use rolecall_stripe::client::{
+    Client,
+    config::StripeClientConfig,
+    retry::RetryPolicy,
+};
+use rolecall_worker::{
+    catalog::CatalogCache, cron, ctx::Ctx, handlers::stripe_event, mail::Mailer, metrics::Metrics,
+    sync::turns::Turns,
+};
+use serde_json::Value;
+
+pub(crate) use crate::support::{
+    bot::Bot,
+    clock::{ManualClock, SeededRng},
+    people::Person,
+    redis::{Redis, Taken},
+};
+
+/// What is waited for has to happen within this, even on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+const SECRET_KEY: &str = "sk_test_worker";
+
+/// Everything a test needs.
+pub(crate) struct World {
+    pub(crate) stripe: stripe::Simulator,
+    pub(crate) mail: mail::Simulator,
+    pub(crate) redis: Redis,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) rng: Arc<SeededRng>,
+    /// The worker that does what no test says who does it.
+    pub(crate) worker: Arc<Ctx>,
+    pub(crate) postgres: TestDatabase,
+    bot: Mutex<Bot>,
+    people: AtomicU64,
+    delivered: AtomicUsize,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        ::rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let postgres = TestDatabase::create(&admin_url()).await.unwrap();
+        let (clock, rng) = (Arc::new(ManualClock::start()), Arc::new(SeededRng::new(7)));
+        let config = stripe::Config {
+            clock: clock.simulated(),
+            seed: Some(7),
+            ..stripe::Config::new(SECRET_KEY)
+        };
+        let stripe = stripe::Simulator::start(config).await.unwrap();
+        for (price, name) in [(plans::COUNCIL, "Council"), (plans::PATRON, "Patron")] {
+            stripe.seed_price(&PriceSeed::usd(price, name, 2_900, Some(Interval::Month)));
+        }
+        let mail_config = mail::Config { clock: clock.simulated(), ..mail::Config::default() };
+        let mail = mail::Simulator::start(mail_config).await.unwrap();
+        let redis = Redis::new();
+        let worker = context(&postgres, &redis, &stripe, &mail, &clock, &rng, "worker-0");
+        let mut tx = worker.db.begin().await.unwrap();
+        plans::apply(&mut tx).await;
+        tx.commit().await.unwrap();
+        Self {
+            stripe,
+            mail,
+            redis,
+            clock,
+            rng,
+            worker: Arc::new(worker),
+            postgres,
+            bot: Mutex::default(),
+            people: AtomicU64::new(0),
+            delivered: AtomicUsize::new(0),
+        }
+    }
+
+    /// Another worker over the same database and Redis.
+    pub(crate) fn another_worker(&self, name: &str) -> Ctx {
+        context(&self.postgres, &self.redis, &self.stripe, &self.mail, &self.clock, &self.rng, name)
+    }
+
+    pub(crate) fn bot(&self) -> MutexGuard<'_, Bot> {
+        self.bot.lock().unwrap()
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+
+    /// The first attempt of a job that is pushed now.
+    pub(crate) fn attempt(&self) -> Attempt {
+        self.nth_attempt(1, 9)
+    }
+
+    pub(crate) fn nth_attempt(&self, current: u32, max: u32) -> Attempt {
+        Attempt {
+            current,
+            max,
+            job_id: uuid_v7(self.now(), &*self.rng),
+            enqueued_at: self.now(),
+            redelivered: current > 1,
+            traceparent: None,
+        }
+    }
+
+    /// Every event that Stripe has made so far, the oldest first.
+    pub(crate) fn events(&self) -> Vec<StripeEvent> {
+        self.stripe.events().iter().map(event).collect()
+    }
+
+    /// The events that were not asked for yet.
+    pub(crate) fn new_events(&self) -> Vec<StripeEvent> {
+        let all = self.events();
+        let before = self.delivered.swap(all.len(), Ordering::SeqCst);
+        all[before..].to_vec()
+    }
+
+    /// Delivers an event.
+    pub(crate) async fn deliver(&self, event: &StripeEvent) -> Result<(), JobError> {
+        stripe_event::run(Arc::clone(&self.worker), event.clone(), self.attempt()).await
+    }
+
+    /// Delivers what has happened at Stripe since the last time, in its order.
+    pub(crate) async fn deliver_new(&self) {
+        for event in self.new_events() {
+            self.deliver(&event).await.unwrap();
+        }
+    }
+
+    /// Delivers what has happened at Stripe, and lets everything come of it.
+    pub(crate) async fn follow(&self) {
+        self.deliver_new().await;
+        self.settle().await;
+    }
+
+    /// Runs a recurring job, and expects it to succeed.
+    pub(crate) async fn cron(&self, name: &str) -> Value {
+        let id = uuid_v7(self.now(), &*self.rng);
+        let mut tx = self.worker.db.begin().await.unwrap();
+        rolecall_db::cron_runs::insert_manual_run(&mut tx, id, name, self.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        cron::run_and_note(&self.worker, cron::find(name).unwrap(), id).await.unwrap();
+        let mut tx = self.worker.db.begin().await.unwrap();
+        let run = rolecall_db::cron_runs::find_run(&mut tx, id).await.unwrap().unwrap();
+        assert_eq!(run.state, "succeeded", "{name}: {:?}", run.outcome);
+        run.outcome.unwrap_or_default().into()
+    }
+
+    /// Lets everything that is overdue become so, has it swept, and lets everything come of it.
+    pub(crate) async fn sweep(&self) {
+        self.advance(TimeDelta::hours(1));
+        self.cron("due_sweep").await;
+        self.settle().await;
+    }
+
+    /// Reads of a subscription that Stripe has answered.
+    pub(crate) fn reads(&self, subscription: &str) -> usize {
+        let path = format!("/v1/subscriptions/{subscription}");
+        self.stripe.requests().iter().filter(|request| request.path == path).count()
+    }
+
+    /// The next reads of a subscription take long, and tell how it was when they began.
+    pub(crate) fn slow_reads(&self, subscription: &str, times: u32, delay_ms: u64) {
+        let fault = FaultKind::Slow { delay_ms, snapshot: Snapshot::Before };
+        self.fault(subscription, times, fault);
+    }
+
+    /// The next requests whose path contains `part` go wrong.
+    pub(crate) fn fault(&self, part: &str, times: u32, fault: FaultKind) {
+        let path_contains = Some(part.to_owned());
+        self.stripe.add_request_fault(RequestFault { path_contains, times: Some(times), fault });
+    }
+
+    /// Rows as JSON, one value each.
+    pub(crate) async fn rows(&self, sql: &'static str) -> Vec<Value> {
+        let mut tx = self.worker.db.begin().await.unwrap();
+        sqlx::query_scalar(sql).fetch_all(&mut *tx).await.unwrap()
+    }
+
+    /// The messages that are or were owed.
+    pub(crate) async fn notifications(&self) -> Vec<Value> {
+        self.rows("SELECT to_jsonb(t) FROM notifications t ORDER BY id").await
+    }
+}
+
+/// The server to make databases on.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
+fn admin_url() -> secrecy::SecretString {
+    std::env::var("DATABASE_URL")
+        .expect("DATABASE_URL must name a Postgres server on which databases may be made; `cargo xtask test` brings one")
+        .into()
+}
+
+fn context(
+    postgres: &TestDatabase,
+    redis: &Redis,
+    stripe: &stripe::Simulator,
+    mail: &mail::Simulator,
+    clock: &Arc<ManualClock>,
+    rng: &Arc<SeededRng>,
+    name: &str,
+) -> Ctx {
+    let client = Client::new(StripeClientConfig {
+        // Whoever steps the jobs decides what is tried again.
+        retry: RetryPolicy { retries: 0, ..RetryPolicy::default() },
+        ..StripeClientConfig::new(stripe.origin().parse().unwrap(), SECRET_KEY.into(), rng.clone())
+    });
+    Ctx {
+        name: name.to_owned(),
+        db: postgres.open(5).unwrap(),
+        link: redis.link.clone(),
+        producer: Producer::new(&redis.link),
+        documents: Documents::new(&redis.link),
+        stripe: client.unwrap(),
+        livemode: false,
+        mailer: Some(Mailer::new(&mail.smtp_url().into(), "Council <hello@council.example>").unwrap()),
+        public_url: Some("https://council.example".to_owned()),
+        default_grace: plans::GRACE,
+        clock: clock.clone(),
+        rng: rng.clone(),
+        catalog: CatalogCache::default(),
+        turns: Turns::default(),
+        metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+    }
+}
+
+/// An event as the API puts it on the queue.
+pub(crate) fn event(body: &Value) -> StripeEvent {
+    StripeEvent {
+        event_id: body["id"].as_str().unwrap().parse().unwrap(),
+        event_type: body["type"].as_str().unwrap().to_owned(),
+        created: DateTime::from_timestamp(body["created"].as_i64().unwrap(), 0).unwrap(),
+        livemode: body["livemode"].as_bool().unwrap(),
+        payload: serde_json::value::to_raw_value(body).unwrap(),
+    }
+}
+
+/// Waits for something that has to happen.
+#[track_caller]
+pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let result = tokio::time::timeout(PATIENCE, future).await;
+        result.unwrap_or_else(|_| panic!("waited in vain at {caller}"))
+    }
+}
