@@ -22,7 +22,7 @@ use crate::{
 /// Adds every route. The webhook stands outside of the layers that browsers need: nothing is done
 /// for it that Stripe does not ask for.
 pub(crate) fn configure(config: &mut ServiceConfig, health: Health) {
-    let webhook = resource("/webhooks/stripe")
+    let webhook = resource(webhook::ROUTE)
         .route(post().to(webhook::receive))
         .default_service(web::to(webhook::refuse_method));
     config

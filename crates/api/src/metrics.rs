@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::webhook::outcome::Outcome;
 
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
-const WEBHOOK_ROUTE: &str = "/webhooks/stripe";
 
 /// The metrics; clones share them.
 #[derive(Debug, Clone)]
@@ -17,7 +14,6 @@ pub(crate) struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     webhooks: [IntCounter; Outcome::ALL.len()],
-    webhook_duration: Histogram,
     pub(crate) streams: IntGauge,
 }
 
@@ -53,7 +49,6 @@ impl Metrics {
         registry.register(Box::new(streams.clone()))?;
         Ok(Self {
             requests,
-            webhook_duration: durations.with_label_values(&[WEBHOOK_ROUTE]),
             durations,
             webhooks: Outcome::ALL.map(|outcome| webhooks.with_label_values(&[outcome.label()])),
             streams,
@@ -84,11 +79,6 @@ impl Metrics {
         {
             counter.inc();
         }
-    }
-
-    /// How long a webhook took.
-    pub(crate) fn webhook_took(&self, took: Duration) {
-        self.webhook_duration.observe(took.as_secs_f64());
     }
 }
 

@@ -2,17 +2,18 @@
 
 use actix_web::{
     error::{JsonPayloadError, UrlencodedError},
-    web::{FormConfig, JsonConfig, PathConfig, QueryConfig, ServiceConfig},
+    web::{FormConfig, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig},
 };
 
 use crate::error::ApiError;
 
 /// Our largest form has three short fields.
-const MOST_BYTES: usize = 16 * 1024;
+pub(crate) const MOST_BYTES: usize = 16 * 1024;
 
 /// Sets them for all routes.
 pub(crate) fn configure(config: &mut ServiceConfig) {
     config
+        .app_data(PayloadConfig::new(MOST_BYTES))
         .app_data(
             JsonConfig::default()
                 .limit(MOST_BYTES)

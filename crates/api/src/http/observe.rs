@@ -16,10 +16,11 @@ use actix_web::{
 };
 
 use crate::{
-    error::{ApiError, chain, page, problem},
+    error::{ApiError, Code, chain, page, problem},
     http::{
         accept::wants_page,
         context::{NewCookies, RequestId, Trace},
+        extract,
     },
     session::cookies,
     site::Site,
@@ -91,8 +92,8 @@ fn answer(request: &HttpRequest, error: &Error, site: &Site, id: &RequestId, tra
 fn of_actix(error: &Error) -> ApiError {
     let status = error.as_response_error().status_code();
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BadRequest {
-            detail: "the body is too large".to_owned(),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge {
+            limit: extract::MOST_BYTES,
         },
         _ if status.is_client_error() => ApiError::BadRequest {
             detail: error.to_string(),
@@ -104,7 +105,7 @@ fn of_actix(error: &Error) -> ApiError {
 /// One line for each fault, with its causes. What a client did wrong is its own affair.
 fn log(error: &ApiError, id: &RequestId, trace: &Trace) {
     let code = error.code();
-    if code.status().is_server_error() {
+    if code.status().is_server_error() && code != Code::ShuttingDown {
         let error = chain(error);
         tracing::error!(
             error,

@@ -50,9 +50,8 @@ pub(crate) async fn get_events(
     closing: web::Data<CancellationToken>,
 ) -> Result<HttpResponse, ApiError> {
     if state.draining.is_cancelled() {
-        return Err(ApiError::RateLimited {
-            retry_after: Duration::from_secs(1),
-        });
+        // The page tries again, and the proxy has found another server by then.
+        return Err(ApiError::ShuttingDown);
     }
     let events = Events {
         listener: state.live.listen(signed_in.member_id)?,

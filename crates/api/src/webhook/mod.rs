@@ -34,6 +34,9 @@ use crate::{
     webhook::{body::BodyError, outcome::Outcome},
 };
 
+/// Where Stripe sends its events.
+pub(crate) const ROUTE: &str = "/webhooks/stripe";
+
 const STRIPE_SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
 
 /// The signing secrets of both modes.
@@ -95,7 +98,8 @@ pub(crate) async fn receive(
                 intake.metrics.webhook(*outcome);
             }
             let id = RequestId::new(&*intake.rng);
-            tracing::warn!(
+            // Anybody can send nonsense here, so it is no warning; the counter tells how much of it comes.
+            tracing::info!(
                 code = error.code().as_str(),
                 error = chain(&error),
                 request_id = id.as_str(),
@@ -107,7 +111,9 @@ pub(crate) async fn receive(
     if intake.draining.is_cancelled() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    intake.metrics.webhook_took(started.elapsed());
+    intake
+        .metrics
+        .request("POST", ROUTE, response.status().as_u16(), started.elapsed());
     response
 }
 

@@ -83,6 +83,7 @@ async fn requests_are_counted_by_route_and_not_by_address() {
 async fn a_draining_service_is_unready_and_still_answers() {
     let mut app = TestApp::builder().env("DRAIN_DELAY", "2s").start().await;
     wait_until_ready(&app, 200).await;
+    let mut browser = app.signed_in().await;
     app.shutdown.drain();
     let report = wait_until_ready(&app, 503).await;
     assert_eq!(report["status"], "unready", "{report}");
@@ -91,6 +92,7 @@ async fn a_draining_service_is_unready_and_still_answers() {
         (answer.status.as_u16(), answer.header("connection")),
         (200, "close")
     );
+    assert_eq!(browser.get("/events").await.code(), "shutting_down");
     app.stop();
 }
 
