@@ -63,7 +63,9 @@ impl Serialize for Permissions {
 
 impl<'de> Deserialize<'de> for Permissions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -86,7 +88,10 @@ pub struct GuildRole {
 
 impl GuildRole {
     const fn rank(&self) -> Rank {
-        Rank { position: self.position, id: Some(Reverse(self.id)) }
+        Rank {
+            position: self.position,
+            id: Some(Reverse(self.id)),
+        }
     }
 }
 
@@ -108,7 +113,13 @@ pub struct BotStanding {
 impl BotStanding {
     /// The standing of a bot with these roles: its permissions are those of @everyone and of all its roles.
     pub fn of(guild: GuildId, roles: &[GuildRole], bot_roles: &[RoleId]) -> Self {
-        let mut standing = Self { permissions: Permissions::default(), top: Rank { position: 0, id: None } };
+        let mut standing = Self {
+            permissions: Permissions::default(),
+            top: Rank {
+                position: 0,
+                id: None,
+            },
+        };
         for role in roles {
             if is_everyone(guild, role.id) || bot_roles.contains(&role.id) {
                 standing.permissions = standing.permissions.union(role.permissions);
@@ -120,7 +131,13 @@ impl BotStanding {
 
     /// The standing as an earlier observation recorded it.
     pub const fn observed(permissions: Permissions, top_position: i64) -> Self {
-        Self { permissions, top: Rank { position: top_position, id: None } }
+        Self {
+            permissions,
+            top: Rank {
+                position: top_position,
+                id: None,
+            },
+        }
     }
 
     /// What the bot may do in the whole server.
@@ -209,10 +226,12 @@ impl Fault {
     pub fn fix(&self) -> String {
         match self {
             Self::ManageRolesMissing => {
-                "In Discord: Server Settings > Roles > the bot's role > Permissions, switch on Manage Roles".to_owned()
+                "In Discord: Server Settings > Roles > the bot's role > Permissions, switch on Manage Roles"
+                    .to_owned()
             }
             Self::CreateInviteMissing => {
-                "In Discord: Server Settings > Roles > the bot's role > Permissions, switch on Create Invite".to_owned()
+                "In Discord: Server Settings > Roles > the bot's role > Permissions, switch on Create Invite"
+                    .to_owned()
             }
             Self::RoleUnknown { role } => format!(
                 "Put the id of an existing role in place of {role} in the plans file: right-click a role in Server \
@@ -241,7 +260,11 @@ pub fn check(guild: GuildId, roles: &[GuildRole], bot: &BotStanding, mapped: &[R
     let mut mapped = mapped.to_vec();
     mapped.sort_unstable();
     mapped.dedup();
-    faults.extend(mapped.into_iter().filter_map(|role| check_role(guild, roles, bot, role)));
+    faults.extend(
+        mapped
+            .into_iter()
+            .filter_map(|role| check_role(guild, roles, bot, role)),
+    );
     faults
 }
 
@@ -253,9 +276,15 @@ fn check_role(guild: GuildId, roles: &[GuildRole], bot: &BotStanding, id: RoleId
         return Some(Fault::RoleUnknown { role: id });
     };
     if role.managed {
-        return Some(Fault::RoleManaged { role: id, name: role.name.clone() });
+        return Some(Fault::RoleManaged {
+            role: id,
+            name: role.name.clone(),
+        });
     }
-    (role.rank() >= bot.top).then(|| Fault::RoleNotBelow { role: id, name: role.name.clone() })
+    (role.rank() >= bot.top).then(|| Fault::RoleNotBelow {
+        role: id,
+        name: role.name.clone(),
+    })
 }
 
 /// The role that everybody has carries the id of its server.
@@ -278,7 +307,13 @@ mod tests {
     }
 
     fn role(number: u64, position: i64, permissions: Permissions) -> GuildRole {
-        GuildRole { id: id(number), name: format!("role {number}"), position, managed: false, permissions }
+        GuildRole {
+            id: id(number),
+            name: format!("role {number}"),
+            position,
+            managed: false,
+            permissions,
+        }
     }
 
     fn good() -> Permissions {
@@ -299,7 +334,10 @@ mod tests {
         let bot_roles: Vec<_> = bot_roles.iter().copied().map(id).collect();
         let mapped: Vec<_> = mapped.iter().copied().map(id).collect();
         let bot = BotStanding::of(guild(), roles, &bot_roles);
-        check(guild(), roles, &bot, &mapped).iter().map(Fault::id).collect()
+        check(guild(), roles, &bot, &mapped)
+            .iter()
+            .map(Fault::id)
+            .collect()
     }
 
     #[test]
@@ -309,7 +347,10 @@ mod tests {
 
     #[test]
     fn a_role_beside_or_above_the_bot_is_a_fault() {
-        assert_eq!(faults(&server(), &[103], &[101, 103, 104]), ["role_not_below", "role_not_below"]);
+        assert_eq!(
+            faults(&server(), &[103], &[101, 103, 104]),
+            ["role_not_below", "role_not_below"]
+        );
     }
 
     #[test]
@@ -320,12 +361,19 @@ mod tests {
         roles[4].position = 5;
         assert!(faults(&roles, &[103], &[104]).is_empty());
         let observed = BotStanding::observed(good(), 5);
-        assert_eq!(check(guild(), &roles, &observed, &[id(104)]).len(), 1, "without the bot's role doubt is a fault");
+        assert_eq!(
+            check(guild(), &roles, &observed, &[id(104)]).len(),
+            1,
+            "without the bot's role doubt is a fault"
+        );
     }
 
     #[test]
     fn a_bot_without_roles_is_below_everybody() {
-        assert_eq!(faults(&server(), &[], &[101]), ["manage_roles_missing", "role_not_below"]);
+        assert_eq!(
+            faults(&server(), &[], &[101]),
+            ["manage_roles_missing", "role_not_below"]
+        );
     }
 
     #[test]
@@ -359,14 +407,21 @@ mod tests {
     fn a_fault_names_the_role_and_says_what_to_do() {
         let bot = BotStanding::of(guild(), &server(), &[id(103)]);
         let found = check(guild(), &server(), &bot, &[id(104)]);
-        assert_eq!(found[0].to_string(), "the role role 104 (104) is not below the bot's highest role");
+        assert_eq!(
+            found[0].to_string(),
+            "the role role 104 (104) is not below the bot's highest role"
+        );
         assert!(found[0].fix().contains("drag the bot's role above role 104"));
-        assert_eq!((found[0].role(), found[0].role_name()), (Some(id(104)), Some("role 104")));
+        assert_eq!(
+            (found[0].role(), found[0].role_name()),
+            (Some(id(104)), Some("role 104"))
+        );
     }
 
     #[test]
     fn a_role_is_read_from_discords_json() {
-        let json = r#"{"id":"7","name":"Council","position":3,"managed":false,"permissions":"268435457","color":0}"#;
+        let json =
+            r#"{"id":"7","name":"Council","position":3,"managed":false,"permissions":"268435457","color":0}"#;
         let role: GuildRole = serde_json::from_str(json).unwrap();
         assert!(role.permissions.allows(Permissions::MANAGE_ROLES));
         assert_eq!(serde_json::to_value(&role).unwrap()["permissions"], "268435457");

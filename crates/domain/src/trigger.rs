@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Trigger {
     /// They linked their Discord account.
     Linked,
-    /// They came back from Checkout.
+    /// A purchase of theirs was linked to them.
     Checkout,
     /// They pressed "fix my roles".
     FixRoles,
@@ -71,12 +71,15 @@ impl Trigger {
 
     /// The person did something that asks to be in the server: they may be added to it.
     pub const fn wants_join(self) -> bool {
-        matches!(self, Self::Linked | Self::Checkout | Self::FixRoles)
+        matches!(self, Self::Linked | Self::FixRoles)
     }
 
     /// Discord is asked even if what was last seen there is what should be.
     pub const fn is_forced(self) -> bool {
-        matches!(self, Self::FixRoles | Self::Joined | Self::Staff | Self::GuildMended)
+        matches!(
+            self,
+            Self::FixRoles | Self::Joined | Self::Staff | Self::GuildMended
+        )
     }
 
     /// Nobody is waiting for it: it goes behind what somebody waits for.

@@ -59,8 +59,9 @@ async fn link(ctx: &Ctx, session: &CheckoutSession) -> Result<(Option<MemberId>,
     set_checkout_state(&mut tx, &session.id, state, session.subscription.as_ref(), now).await?;
     let mut converged = Converged::default();
     if let (Some(buyer), Some(customer)) = (buyer, &session.customer) {
-        lock_member(&mut tx, buyer).await?;
+        // The customer before the person, in the order in which a read is written.
         let linked = upsert_customer(&mut tx, customer, Some(buyer), now).await?;
+        lock_member(&mut tx, buyer).await?;
         if linked == Some(buyer) && link_customer_subscriptions(&mut tx, customer, buyer).await? > 0 {
             converged = converge(&mut tx, ctx, buyer, Trigger::Checkout, now).await?;
         }

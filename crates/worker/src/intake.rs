@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rolecall_db::{
-    inbox::{InboxState, set_event_finished},
+    inbox::{InboxState, database_time, set_event_finished},
     invoice_failures::upsert_invoice_failure,
 };
 use rolecall_domain::ids::{StripeEventId, StripeInvoiceId};
@@ -37,13 +37,12 @@ pub struct Event {
 pub async fn take_effect(ctx: &Ctx, event: &Event) -> Result<(), WorkError> {
     let subjects = subjects(event.payload.get())
         .map_err(|error| WorkError::Unusable(format!("event {} cannot be read: {error}", event.id)))?;
-    if let Some(invoice) = first_failure(event) {
-        let mut tx = ctx.db.begin().await?;
-        upsert_invoice_failure(&mut tx, &invoice, event.occurred_at).await?;
-        tx.commit().await?;
-    }
+    let seen_at = match first_failure(event) {
+        Some(invoice) => keep_failure(ctx, &invoice, event.occurred_at).await?,
+        None => event.seen_at,
+    };
     let member_id = match &subjects.checkout_session {
-        Some(session) => fulfill(ctx, session, event.seen_at).await?,
+        Some(session) => fulfill(ctx, session, seen_at).await?,
         None => None,
     };
     let Some((last, others)) = subjects.subscriptions.split_last() else {
@@ -51,14 +50,14 @@ pub async fn take_effect(ctx: &Ctx, event: &Event) -> Result<(), WorkError> {
     };
     for subscription in others {
         let hint = Hint {
-            seen_at: event.seen_at,
+            seen_at,
             event: None,
             member_id,
         };
         sync_subscription(ctx, subscription, hint).await?;
     }
     let hint = Hint {
-        seen_at: event.seen_at,
+        seen_at,
         event: Some(&event.id),
         member_id,
     };
@@ -79,6 +78,22 @@ async fn finish_without_subscription(ctx: &Ctx, event: &Event, subjects: &Subjec
     set_event_finished(&mut tx, &event.id, state, ctx.clock.now()).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Keeps when the first attempt on an invoice failed. Returns from when on a read can have dated the debt
+/// by it: one that began before does not cover the event.
+async fn keep_failure(
+    ctx: &Ctx,
+    invoice: &StripeInvoiceId,
+    failed_at: DateTime<Utc>,
+) -> Result<DateTime<Utc>, WorkError> {
+    let mut tx = ctx.db.begin().await?;
+    upsert_invoice_failure(&mut tx, invoice, failed_at).await?;
+    tx.commit().await?;
+    let mut tx = ctx.db.begin().await?;
+    let kept_at = database_time(&mut tx).await?;
+    tx.commit().await?;
+    Ok(kept_at)
 }
 
 /// The invoice whose first attempt the event says has failed. Later attempts do not date the debt.

@@ -49,7 +49,7 @@ pub async fn outcome(
         outcome,
         newest,
         stale,
-        first_sending: row.sends <= 1,
+        first_sending: newest && row.sends <= 1,
     };
     let (state, blocked_reason, join_wanted, pending) = match &outcome.result {
         RoleResult::Applied {
@@ -69,12 +69,12 @@ pub async fn outcome(
             message,
         } => {
             trip(conn, &row, *code, refused, message, now).await?;
-            (
-                GuildState::Blocked,
-                Some(message.clone()),
-                row.join_wanted,
-                row.screening_pending,
-            )
+            // What was not refused, and not seen done either, is still to be done.
+            let (state, reason) = match judge(conn, &row, &roles).await? {
+                (GuildState::Due, _) if !refused.is_empty() => (GuildState::Due, None),
+                _ => (GuildState::Blocked, Some(message.clone())),
+            };
+            (state, reason, row.join_wanted, row.screening_pending)
         }
         RoleResult::Failed { message } => {
             tracing::warn!(member.id = %row.member_id, guild.id = %row.guild_id, reason = message, "the bot gave a role command up; it stays due");
@@ -182,7 +182,8 @@ pub async fn guild(
     let mended: Vec<RoleId> = roles.into_iter().filter(|role| !faulty(role)).collect();
     let closed = close_breakers(conn, guild.guild_id, &mended).await?;
     let mut states = Vec::new();
-    if closed > 0 || (open.is_empty() && guild.identified) {
+    // Without a refused role it was the invitation that was refused.
+    if closed > 0 || open.is_empty() {
         states.push(GuildState::Blocked);
     }
     if guild.identified {

@@ -1,6 +1,6 @@
 //! `member_joined`, `member_left`, `member_roles_changed`, `guild_observed`: what the bot saw.
 
-use rolecall_db::{discord_accounts::find_account, inbox::database_time};
+use rolecall_db::{discord_accounts::find_account, members::lock_member};
 use rolecall_domain::{
     ids::{DiscordUserId, MemberId},
     trigger::Trigger,
@@ -25,7 +25,7 @@ pub async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt) -> Res
         at: attempt.enqueued_at,
     };
     let mut tx = ctx.db.begin().await?;
-    let Some(member_id) = member(&mut tx, args.user_id).await? else {
+    let Some(member_id) = lock(&mut tx, args.user_id).await? else {
         return Ok(());
     };
     observe::seen(&mut tx, args.guild_id, args.user_id, &sighting).await?;
@@ -58,7 +58,7 @@ pub async fn roles_changed(
         at: attempt.enqueued_at,
     };
     let mut tx = ctx.db.begin().await?;
-    let Some(member_id) = member(&mut tx, args.user_id).await? else {
+    let Some(member_id) = lock(&mut tx, args.user_id).await? else {
         return Ok(());
     };
     observe::seen(&mut tx, args.guild_id, args.user_id, &sighting).await?;
@@ -71,22 +71,25 @@ pub async fn roles_changed(
 /// A server was seen: what was mended there is tried again.
 pub async fn guild_observed(ctx: SharedCtx, args: GuildObserved, attempt: Attempt) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
-    let now = database_time(&mut tx).await?;
+    let now = ctx.clock.now();
     let owed = observe::guild(&mut tx, &args, attempt.enqueued_at, now).await?;
     tx.commit().await?;
     if owed > 0 {
         tracing::info!(guild.id = %args.guild_id, members = owed, "a server was mended or seen anew: its members are converged");
-        due_sweep::converge_due(&ctx, ctx.clock.now()).await?;
+        due_sweep::converge_due(&ctx, now).await?;
     }
     Ok(())
 }
 
-/// The person behind a Discord account; most people in a server are nobody we know.
-async fn member(
+/// The person behind a Discord account; most people in a server are nobody we know. They are locked
+/// before what is known of them in the server, in the order of every other convergence.
+async fn lock(
     conn: &mut rolecall_db::Connection,
     user_id: DiscordUserId,
 ) -> Result<Option<MemberId>, JobError> {
-    Ok(find_account(conn, user_id)
-        .await?
-        .map(|account| account.member_id))
+    let Some(account) = find_account(conn, user_id).await? else {
+        return Ok(None);
+    };
+    lock_member(conn, account.member_id).await?;
+    Ok(Some(account.member_id))
 }

@@ -8,7 +8,7 @@ use crate::{
     error::job_error,
     handlers::SharedCtx,
     intake::{Event, take_effect},
-    timing::EVENT_OVERDUE,
+    timing::take_up_at,
 };
 
 /// Lets a kept event take effect, unless it has.
@@ -44,8 +44,7 @@ pub(super) async fn process(ctx: &Ctx, event: &Event, attempt: &Attempt) -> Resu
     };
     let failure = job_error(error);
     let dead = attempt.is_last() || matches!(failure, JobError::Cancel(_));
-    let retry_at =
-        ctx.clock.now() + EVENT_OVERDUE * i32::try_from(attempt.current).unwrap_or(i32::MAX).min(60);
+    let retry_at = take_up_at(ctx.clock.now(), attempt.current);
     let noted = async {
         let mut tx = ctx.db.begin().await?;
         set_event_failed(&mut tx, &event.id, &failure.to_string(), dead, retry_at).await?;

@@ -49,7 +49,9 @@ async fn another_role_for_a_plan_reaches_everybody_who_holds_it() {
 #[tokio::test]
 async fn a_price_that_no_plan_sold_gives_its_roles_once_a_plan_sells_it() {
     let world = World::start().await;
-    world.stripe.seed_price(&PriceSeed::usd("price_new", "New", 100, Some(Interval::Month)));
+    world
+        .stripe
+        .seed_price(&PriceSeed::usd("price_new", "New", 100, Some(Interval::Month)));
     let person = world.person().await;
     world.buy(&person, "price_new");
     world.follow().await;
@@ -65,7 +67,9 @@ async fn the_bot_is_told_what_it_may_touch_and_told_again_by_the_sweeper() {
     assert_eq!(world.published().await, None);
     world.cron("due_sweep").await;
     let document = world.published().await.unwrap();
-    let [only] = document.guilds.as_slice() else { panic!("{document:?}") };
+    let [only] = document.guilds.as_slice() else {
+        panic!("{document:?}")
+    };
     assert_eq!((only.guild_id, only.debtor_role), (guild(), Some(debtor_role())));
     assert_eq!(only.mapped_roles, [member_role(), patron_role(), debtor_role()]);
     world.change_plan("council", COUNCIL, &[role(224)]).await;
@@ -82,7 +86,12 @@ async fn the_prices_of_all_plans_are_read() {
     let world = World::start().await;
     world.change_plan("council", COUNCIL, &[member_role()]).await;
     world.settle().await;
-    let prices = world.rows("SELECT to_jsonb(t) FROM plan_prices t ORDER BY price_id").await;
+    let prices = world
+        .rows("SELECT to_jsonb(t) FROM plan_prices t ORDER BY price_id")
+        .await;
     assert_eq!(prices.len(), 2);
-    assert!(prices.iter().all(|price| price["unit_amount"] == 2_900), "{prices:?}");
+    assert!(
+        prices.iter().all(|price| price["unit_amount"] == 2_900),
+        "{prices:?}"
+    );
 }

@@ -17,17 +17,23 @@ use crate::support::{
 async fn a_stranger_s_subscription_is_kept_and_linked_once_its_metadata_tells() {
     let world = World::start().await;
     let (person, stranger) = (world.person().await, world.unlinked().await);
-    let bought =
-        world.stripe.seed_subscription(&stranger.email, Card::Works, COUNCIL, 1, Metadata::new()).unwrap();
+    let bought = world
+        .stripe
+        .seed_subscription(&stranger.email, Card::Works, COUNCIL, 1, Metadata::new())
+        .unwrap();
     world.follow().await;
     let stored = world.rows("SELECT to_jsonb(t) FROM subscriptions t").await;
     assert_eq!((stored.len(), &stored[0]["member_id"]), (1, &json!(null)));
     assert!(world.notifications().await.is_empty());
 
     let named = |row: &mut rolecall_sandbox::stripe::world::subscription::Subscription| {
-        row.metadata.insert("rolecall_member_id".to_owned(), person.id.to_string());
+        row.metadata
+            .insert("rolecall_member_id".to_owned(), person.id.to_string());
     };
-    world.stripe.with(|stripe| stripe.change_subscription(&bought, named)).unwrap();
+    world
+        .stripe
+        .with(|stripe| stripe.change_subscription(&bought, named))
+        .unwrap();
     world.follow().await;
     assert_eq!(world.roles(&person), [member_role()].into());
     assert_eq!(world.mail.messages().len(), 1);
@@ -36,13 +42,21 @@ async fn a_stranger_s_subscription_is_kept_and_linked_once_its_metadata_tells() 
 #[tokio::test]
 async fn metadata_that_names_nobody_links_nobody() {
     let world = World::start().await;
-    for (n, name) in ["0191e3a0-0000-7000-8000-000000000001", "me", ""].into_iter().enumerate() {
+    for (n, name) in ["0191e3a0-0000-7000-8000-000000000001", "me", ""]
+        .into_iter()
+        .enumerate()
+    {
         let metadata = Metadata::from([("rolecall_member_id".to_owned(), name.to_owned())]);
         let email = format!("nobody{n}@example.com");
-        world.stripe.seed_subscription(&email, Card::Works, COUNCIL, 1, metadata).unwrap();
+        world
+            .stripe
+            .seed_subscription(&email, Card::Works, COUNCIL, 1, metadata)
+            .unwrap();
     }
     world.follow().await;
-    let stored = world.rows("SELECT to_jsonb(t) FROM subscriptions t WHERE member_id IS NULL").await;
+    let stored = world
+        .rows("SELECT to_jsonb(t) FROM subscriptions t WHERE member_id IS NULL")
+        .await;
     assert_eq!(stored.len(), 3);
 }
 
@@ -50,21 +64,35 @@ async fn metadata_that_names_nobody_links_nobody() {
 async fn a_checkout_also_links_what_its_customer_bought_before_anybody_knew_whose_it_is() {
     let world = World::start().await;
     let person = world.person().await;
-    let before =
-        world.stripe.seed_subscription(&person.email, Card::Works, COUNCIL, 1, Metadata::new()).unwrap();
+    let before = world
+        .stripe
+        .seed_subscription(&person.email, Card::Works, COUNCIL, 1, Metadata::new())
+        .unwrap();
     world.follow().await;
     assert!(world.subscriptions(&person).await.is_empty());
 
-    let customer = world.stripe.read(|stripe| stripe.subscription(&before).unwrap().customer.clone());
-    let session = world.open_checkout(&person, Buyer::Customer(customer.parse().unwrap())).await;
+    let customer = world
+        .stripe
+        .read(|stripe| stripe.subscription(&before).unwrap().customer.clone());
+    let session = world
+        .open_checkout(&person, Buyer::Customer(customer.parse().unwrap()))
+        .await;
     world.pay(&person, &session);
     world.come_back(&session).await;
     world.settle().await;
-    let ids: Vec<String> =
-        world.subscriptions(&person).await.iter().map(|row| row.facts.id.to_string()).collect();
+    let ids: Vec<String> = world
+        .subscriptions(&person)
+        .await
+        .iter()
+        .map(|row| row.facts.id.to_string())
+        .collect();
     assert!(ids.len() == 2 && ids.contains(&before), "{ids:?}");
     assert_eq!(world.roles(&person), [member_role()].into());
-    assert_eq!(world.mail.messages().len(), 2, "one welcome for each subscription");
+    assert_eq!(
+        world.mail.messages().len(),
+        2,
+        "one welcome for each subscription"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +100,9 @@ async fn the_landing_page_and_every_event_at_once_fulfil_a_purchase_once() {
     let world = Arc::new(World::start().await);
     for round in 0..5 {
         let person = world.person().await;
-        let session = world.open_checkout(&person, Buyer::Email(person.email.clone())).await;
+        let session = world
+            .open_checkout(&person, Buyer::Email(person.email.clone()))
+            .await;
         world.pay(&person, &session);
         let mut set = JoinSet::new();
         for event in world.new_events() {
@@ -91,18 +121,4 @@ async fn the_landing_page_and_every_event_at_once_fulfil_a_purchase_once() {
         assert_eq!(world.roles(&person), [member_role()].into());
         assert_eq!(world.mail.messages().len(), round + 1);
     }
-}
-
-#[tokio::test]
-async fn whoever_comes_back_from_checkout_may_be_added_although_a_command_is_under_way() {
-    let world = World::start().await;
-    let person = world.outsider().await;
-    let session = world.open_checkout(&person, Buyer::Email(person.email.clone())).await;
-    world.pay(&person, &session);
-    // The events come first: a command is under way, but nobody asked to be added by it.
-    world.deliver_new().await;
-    world.come_back(&session).await;
-    world.settle().await;
-    assert!(world.bot().is_in(person.key()), "not added to the server");
-    assert_eq!(world.roles(&person), [member_role()].into());
 }

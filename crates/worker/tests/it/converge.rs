@@ -42,12 +42,21 @@ async fn nothing_is_owed_to_somebody_without_discord_until_they_link_it() {
     assert_eq!(world.mail.messages().len(), 1, "the welcome needs no Discord");
 
     world.link(&person).await;
+    world.give_token(&person).await;
     world.converge(&person, Trigger::Linked).await;
     let commands = world.commands().await;
-    let [command] = commands.as_slice() else { panic!("{commands:?}") };
+    let [command] = commands.as_slice() else {
+        panic!("{commands:?}")
+    };
     assert_eq!((&command.add, &command.remove), (&vec![member_role()], &vec![]));
-    assert_eq!((command.revision, command.lane, command.reason.as_str()), (1, Lane::Now, "linked"));
-    assert_eq!(command.join.as_deref(), Some(format!("sealed-{}", person.user).as_str()));
+    assert_eq!(
+        (command.revision, command.lane, command.reason.as_str()),
+        (1, Lane::Now, "linked")
+    );
+    assert_eq!(
+        command.join.as_deref(),
+        Some(format!("sealed-{}", person.user).as_str())
+    );
     world.carry_out(command).await;
     assert_eq!(world.roles(&person), [member_role()].into());
     assert_eq!(world.state(&person).await, Some(GuildState::InSync));
@@ -57,6 +66,7 @@ async fn nothing_is_owed_to_somebody_without_discord_until_they_link_it() {
 async fn who_links_without_owning_anything_gets_no_command() {
     let world = World::start().await;
     let person = world.outsider().await;
+    world.give_token(&person).await;
     world.converge(&person, Trigger::Linked).await;
     assert!(world.commands().await.is_empty());
     assert!(!world.bot().is_in(person.key()));
@@ -66,6 +76,7 @@ async fn who_links_without_owning_anything_gets_no_command() {
 async fn a_token_that_has_run_out_is_not_sent() {
     let world = World::start().await;
     let person = world.outsider().await;
+    world.give_token(&person).await;
     world.buy(&person, COUNCIL);
     world.advance(TimeDelta::hours(1));
     world.deliver_new().await;
@@ -75,15 +86,29 @@ async fn a_token_that_has_run_out_is_not_sent() {
 }
 
 #[tokio::test]
-async fn nobody_is_added_to_a_server_by_what_they_did_not_ask_for() {
+async fn first_access_brings_a_linked_person_into_the_server() {
     let world = World::start().await;
     let person = world.outsider().await;
+    world.give_token(&person).await;
     world.buy(&person, COUNCIL);
-    world.deliver_new().await;
-    let command = world.commands().await.pop().unwrap();
-    assert_eq!((command.reason.as_str(), &command.join), ("subscription", &None));
-    world.carry_out(&command).await;
-    assert_eq!(world.state(&person).await, Some(GuildState::WaitingForMember));
+    world.follow().await;
+    assert!(world.bot().is_in(person.key()));
+    assert_eq!(world.roles(&person), [member_role()].into());
+}
+
+#[tokio::test]
+async fn who_asks_to_be_added_is_although_a_command_that_cannot_add_them_is_under_way() {
+    let world = World::start().await;
+    let person = world.outsider().await;
+    world.give_token(&person).await;
+    world.grant(&person).await;
+    let first = world.commands().await.pop().unwrap();
+    assert_eq!(first.join, None, "nobody asked");
+    world.converge(&person, Trigger::Checkout).await;
+    world.carry_out(&first).await;
+    world.settle().await;
+    assert!(world.bot().is_in(person.key()));
+    assert_eq!(world.state(&person).await, Some(GuildState::InSync));
 }
 
 #[tokio::test]
@@ -114,7 +139,11 @@ async fn two_subscriptions_and_a_grant_give_their_union_and_each_end_takes_only_
     assert_eq!(world.roles(&person), both.into());
     world.stripe.cancel(&council).unwrap();
     world.follow().await;
-    assert_eq!(world.roles(&person), both.into(), "the other subscription gives both");
+    assert_eq!(
+        world.roles(&person),
+        both.into(),
+        "the other subscription gives both"
+    );
     world.grant(&person).await;
     world.stripe.cancel(&patron).unwrap();
     world.follow().await;
@@ -138,7 +167,11 @@ async fn revisions_only_grow_and_only_with_a_change() {
         }
         world.follow().await;
         let row = world.row(&person).await.unwrap();
-        assert_eq!((row.revision, row.applied_revision), (last + 1, last + 1), "{action}");
+        assert_eq!(
+            (row.revision, row.applied_revision),
+            (last + 1, last + 1),
+            "{action}"
+        );
         last = row.revision;
     }
 }
@@ -157,10 +190,16 @@ async fn a_command_is_complete_so_that_the_newest_alone_is_enough() {
     assert!(newest.revision > first.revision);
     world.carry_out(&newest).await;
     let roles = world.roles(&person);
-    assert_eq!(roles, [member_role(), patron_role(), crate::support::plans::debtor_role()].into());
+    assert_eq!(
+        roles,
+        [member_role(), patron_role(), crate::support::plans::debtor_role()].into()
+    );
     // The older one comes late, and the bot drops it.
     world.carry_out(&first).await;
-    assert_eq!((world.roles(&person), world.state(&person).await), (roles, Some(GuildState::InSync)));
+    assert_eq!(
+        (world.roles(&person), world.state(&person).await),
+        (roles, Some(GuildState::InSync))
+    );
 }
 
 #[tokio::test]
@@ -189,7 +228,11 @@ async fn a_person_who_waits_goes_before_a_sweep() {
     assert_eq!(world.commands().await.pop().unwrap().lane, Lane::Now);
     let (other, _) = world.council_member().await;
     world.converge(&other, Trigger::GuildMended).await;
-    let command = world.commands().await.into_iter().find(|command| command.user_id == other.user);
+    let command = world
+        .commands()
+        .await
+        .into_iter()
+        .find(|command| command.user_id == other.user);
     assert_eq!(command.unwrap().lane, Lane::Bulk);
 }
 
@@ -197,8 +240,14 @@ async fn a_person_who_waits_goes_before_a_sweep() {
 async fn a_reason_that_nobody_knows_is_given_up() {
     let world = World::start().await;
     let person = world.person().await;
-    let args = rolecall_queue::jobs::ConvergeMember { member_id: person.id, reason: "whim".to_owned() };
+    let args = rolecall_queue::jobs::ConvergeMember {
+        member_id: person.id,
+        reason: "whim".to_owned(),
+    };
     let ctx = std::sync::Arc::clone(&world.worker);
     let result = rolecall_worker::handlers::converge_member::run(ctx, args, world.attempt()).await;
-    assert!(matches!(result, Err(rolecall_queue::JobError::Cancel(_))), "{result:?}");
+    assert!(
+        matches!(result, Err(rolecall_queue::JobError::Cancel(_))),
+        "{result:?}"
+    );
 }

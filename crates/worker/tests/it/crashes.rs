@@ -38,7 +38,10 @@ async fn a_worker_that_dies_at_any_step_of_an_event_loses_nothing_and_doubles_no
         let person = world.person().await;
         let subscription = world.buy(&person, COUNCIL);
         let events = world.new_events();
-        let event = events.iter().find(|event| event.event_type == "customer.subscription.created").unwrap();
+        let event = events
+            .iter()
+            .find(|event| event.event_type == "customer.subscription.created")
+            .unwrap();
         for steps in [steps, steps / 2] {
             if deliver_and_die(&world, event, steps).await {
                 survived += 1;
@@ -51,17 +54,28 @@ async fn a_worker_that_dies_at_any_step_of_an_event_loses_nothing_and_doubles_no
         world.deliver(event).await.unwrap();
         world.sweep().await;
         assert_eq!(world.roles(&person), [member_role()].into(), "died after {steps}");
-        let to_them = world.mail.messages().iter().filter(|mail| mail.envelope_to == [person.email.as_str()]).count();
+        let to_them = world
+            .mail
+            .messages()
+            .iter()
+            .filter(|mail| mail.envelope_to == [person.email.as_str()])
+            .count();
         assert_eq!(to_them, 1, "mails when died after {steps}");
         world.stripe.cancel(&subscription).unwrap();
         let events = world.new_events();
-        let ended = events.iter().find(|event| event.event_type == "customer.subscription.deleted").unwrap();
+        let ended = events
+            .iter()
+            .find(|event| event.event_type == "customer.subscription.deleted")
+            .unwrap();
         deliver_and_die(&world, ended, steps).await;
         world.deliver(ended).await.unwrap();
         world.sweep().await;
         assert_eq!(world.roles(&person), [].into(), "died after {steps}");
     }
-    assert!(survived > 0 && died > 20, "{survived} came to their end, {died} did not");
+    assert!(
+        survived > 0 && died > 20,
+        "{survived} came to their end, {died} did not"
+    );
 }
 
 #[tokio::test]
@@ -81,12 +95,22 @@ async fn a_worker_that_dies_at_any_step_of_a_mail_sends_it_again_under_the_same_
         let mut names: Vec<_> = mails
             .iter()
             .filter(|mail| mail.envelope_to == [person.email.as_str()])
-            .flat_map(|mail| mail.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("message-id")))
+            .flat_map(|mail| {
+                mail.headers
+                    .iter()
+                    .filter(|(name, _)| name.eq_ignore_ascii_case("message-id"))
+            })
             .collect();
-        assert!(!names.is_empty(), "lost when died after {steps}");
+        assert!(
+            !names.is_empty(),
+            "lost when died after {steps}: {:?}",
+            world.notifications().await
+        );
         names.dedup();
         assert_eq!(names.len(), 1, "two different messages when died after {steps}");
-        let open = world.rows("SELECT to_jsonb(t) FROM notifications t WHERE state <> 'sent'").await;
+        let open = world
+            .rows("SELECT to_jsonb(t) FROM notifications t WHERE state <> 'sent'")
+            .await;
         assert!(open.is_empty(), "{open:?}");
     }
 }

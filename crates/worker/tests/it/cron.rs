@@ -25,7 +25,11 @@ impl World {
         let mut tx = self.worker.db.begin().await.unwrap();
         insert_manual_run(&mut tx, run_id, job, self.now()).await.unwrap();
         tx.commit().await.unwrap();
-        RunCron { job: job.to_owned(), run_id, requested_at: self.now() }
+        RunCron {
+            job: job.to_owned(),
+            run_id,
+            requested_at: self.now(),
+        }
     }
 
     async fn run_by_hand(&self, args: RunCron) -> Result<(), JobError> {
@@ -46,7 +50,12 @@ impl World {
             loop {
                 ticks.tick().await;
                 let rows = self.rows(sql).await;
-                if rows.iter().filter(|row| row["finished_at"] != Value::Null).count() >= count {
+                if rows
+                    .iter()
+                    .filter(|row| row["finished_at"] != Value::Null)
+                    .count()
+                    >= count
+                {
                     return rows;
                 }
             }
@@ -55,7 +64,7 @@ impl World {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn ten_workers_run_each_tick_once() {
     let world = World::start().await;
     // A message that stays overdue: every run sends one hint for it.
@@ -71,6 +80,8 @@ async fn ten_workers_run_each_tick_once() {
         let ctx = Arc::new(world.another_worker(&format!("worker-{n}")));
         tickers.spawn(ticker::run(ctx, stop.clone()));
     }
+    // They look at the clock before it moves on.
+    tokio::task::yield_now().await;
     for tick in 1..=3 {
         world.advance(TimeDelta::seconds(10));
         assert_eq!(world.finished_sweeps(tick).await.len(), tick);
@@ -80,9 +91,17 @@ async fn ten_workers_run_each_tick_once() {
     soon(tickers.join_all()).await;
     let runs = world.finished_sweeps(3).await;
     assert_eq!(runs.len(), 3);
-    assert!(runs.iter().all(|run| run["state"] == "succeeded" && run["manual"] == false), "{runs:?}");
+    assert!(
+        runs.iter()
+            .all(|run| run["state"] == "succeeded" && run["manual"] == false),
+        "{runs:?}"
+    );
     let hints = world.redis.take(Queue::Jobs).await;
-    assert_eq!(hints.iter().filter(|job| job.kind == "send_notification").count(), 3, "runs that had an effect");
+    assert_eq!(
+        hints.iter().filter(|job| job.kind == "send_notification").count(),
+        3,
+        "runs that had an effect"
+    );
 }
 
 #[tokio::test]
@@ -91,6 +110,7 @@ async fn a_restart_is_no_reason_to_run() {
     let stop = CancellationToken::new();
     let mut tickers = JoinSet::new();
     tickers.spawn(ticker::run(Arc::clone(&world.worker), stop.clone()));
+    tokio::task::yield_now().await;
     world.advance(TimeDelta::seconds(10));
     let runs = world.finished_sweeps(1).await;
     stop.cancel();
@@ -106,7 +126,11 @@ async fn a_run_by_hand_runs_although_the_tick_of_that_moment_ran() {
     world.advance(tick + job.every - world.now());
     let mut tx = world.worker.db.begin().await.unwrap();
     let id = uuid_v7(world.now(), &*world.rng);
-    assert!(insert_tick(&mut tx, id, job.name, world.now(), "worker-0", world.now()).await.unwrap());
+    assert!(
+        insert_tick(&mut tx, id, job.name, world.now(), "worker-0", world.now())
+            .await
+            .unwrap()
+    );
     tx.commit().await.unwrap();
     cron::run_and_note(&world.worker, job, id).await.unwrap();
     let request = world.request("due_sweep").await;
@@ -130,7 +154,15 @@ async fn a_request_that_is_delivered_twice_runs_once() {
 #[tokio::test]
 async fn a_job_that_fails_is_noted_as_failed_and_the_next_run_is_the_retry() {
     let world = World::start().await;
-    world.fault("/v1/prices", 1, FaultKind::Status { status: 500, retry_after: None, applied: false });
+    world.fault(
+        "/v1/prices",
+        1,
+        FaultKind::Status {
+            status: 500,
+            retry_after: None,
+            applied: false,
+        },
+    );
     let request = world.request("due_sweep").await;
     world.run_by_hand(request.clone()).await.unwrap();
     let (state, outcome) = world.run_state(request.run_id).await;
@@ -142,7 +174,11 @@ async fn a_job_that_fails_is_noted_as_failed_and_the_next_run_is_the_retry() {
 #[tokio::test]
 async fn a_job_that_nobody_knows_is_given_up_with_the_names_there_are() {
     let world = World::start().await;
-    let request = RunCron { job: "coffee".to_owned(), run_id: Uuid::nil(), requested_at: world.now() };
+    let request = RunCron {
+        job: "coffee".to_owned(),
+        run_id: Uuid::nil(),
+        requested_at: world.now(),
+    };
     match world.run_by_hand(request).await {
         Err(JobError::Cancel(error)) => assert!(error.to_string().contains("grace_expiry"), "{error}"),
         other => panic!("{other:?}"),

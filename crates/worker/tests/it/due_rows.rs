@@ -1,7 +1,10 @@
 //! Redis carries hints only: forgetting everything in it costs time and no work.
 
 use chrono::TimeDelta;
-use rolecall_db::{inbox::{NewInboxEvent, insert_event}, member_guilds::GuildState};
+use rolecall_db::{
+    inbox::{NewInboxEvent, insert_event},
+    member_guilds::GuildState,
+};
 use rolecall_domain::trigger::Trigger;
 use rolecall_queue::Queue;
 use rolecall_sandbox::stripe::faults::FaultKind;
@@ -36,7 +39,9 @@ async fn an_event_that_was_kept_and_forgotten_by_redis_is_taken_up_again() {
     assert_eq!(world.roles(&person), [].into(), "it is not overdue yet");
     world.sweep().await;
     assert_eq!(world.roles(&person), [member_role()].into());
-    let open = world.rows("SELECT to_jsonb(t) FROM inbox t WHERE state = 'pending'").await;
+    let open = world
+        .rows("SELECT to_jsonb(t) FROM inbox t WHERE state = 'pending'")
+        .await;
     assert!(open.is_empty(), "{open:?}");
     assert_eq!(world.mail.messages().len(), 1);
 }
@@ -46,7 +51,15 @@ async fn an_event_that_failed_is_finished_although_redis_forgot_its_job() {
     let world = World::start().await;
     let person = world.person().await;
     let subscription = world.buy(&person, COUNCIL);
-    world.fault(&subscription, 100, FaultKind::Status { status: 500, retry_after: None, applied: false });
+    world.fault(
+        &subscription,
+        100,
+        FaultKind::Status {
+            status: 500,
+            retry_after: None,
+            applied: false,
+        },
+    );
     for event in world.new_events() {
         world.deliver(&event).await.ok();
     }
@@ -61,15 +74,28 @@ async fn an_event_that_fails_for_hours_is_not_taken_up_by_more_and_more_jobs() {
     let world = World::start().await;
     let person = world.person().await;
     let subscription = world.buy(&person, COUNCIL);
-    world.fault(&subscription, 1_000, FaultKind::Status { status: 500, retry_after: None, applied: false });
+    world.fault(
+        &subscription,
+        1_000,
+        FaultKind::Status {
+            status: 500,
+            retry_after: None,
+            applied: false,
+        },
+    );
     let events = world.new_events();
-    let event = events.iter().find(|event| event.event_type == "customer.subscription.created").unwrap();
+    let event = events
+        .iter()
+        .find(|event| event.event_type == "customer.subscription.created")
+        .unwrap();
     // The queue's own attempts, by its schedule; the sweeper runs all the time in between.
     let mut taken_up = 0;
     for (current, wait) in (1..).zip([2, 15, 60, 300, 1_800, 7_200]) {
         let attempt = world.nth_attempt(current, 12);
         let ctx = std::sync::Arc::clone(&world.worker);
-        rolecall_worker::handlers::stripe_event::run(ctx, event.clone(), attempt).await.unwrap_err();
+        rolecall_worker::handlers::stripe_event::run(ctx, event.clone(), attempt)
+            .await
+            .unwrap_err();
         let mut waited = 0;
         while waited < wait {
             let step = (wait - waited).min(60);
@@ -80,7 +106,10 @@ async fn an_event_that_fails_for_hours_is_not_taken_up_by_more_and_more_jobs() {
             taken_up += jobs.iter().filter(|job| job.kind == "process_event").count();
         }
     }
-    assert_eq!(taken_up, 0, "its job is alive, and each of these would be tried for a day");
+    assert_eq!(
+        taken_up, 0,
+        "its job is alive, and each of these would be tried for a day"
+    );
 }
 
 #[tokio::test]
@@ -98,7 +127,11 @@ async fn a_convergence_that_is_owed_is_made_although_its_hint_is_lost() {
     world.advance(TimeDelta::seconds(2));
     world.cron("due_sweep").await;
     let command = world.commands().await.pop().unwrap();
-    assert_eq!((command.reason.as_str(), command.join.is_some()), ("linked", true), "the cause is not forgotten");
+    assert_eq!(
+        (command.reason.as_str(), command.join.is_some()),
+        ("linked", true),
+        "the cause is not forgotten"
+    );
     world.carry_out(&command).await;
     assert_eq!(world.roles(&person), [member_role()].into());
 }
@@ -121,7 +154,10 @@ async fn commands_that_were_lost_are_sent_again_after_waits_that_grow() {
         }
         waits.push(waited);
     }
-    assert!(waits.is_sorted() && waits[0] <= 20 && waits[3] > waits[0], "{waits:?}");
+    assert!(
+        waits.is_sorted() && waits[0] <= 20 && waits[3] > waits[0],
+        "{waits:?}"
+    );
     world.sweep().await;
     assert_eq!(world.roles(&person), [member_role()].into());
 }

@@ -39,12 +39,21 @@ async fn a_failed_payment_adds_debtor_then_takes_access_and_one_payment_restores
     let failed_at = world.now();
     world.stripe.fail_payment(&subscription).unwrap();
     world.follow().await;
-    assert_eq!(world.standing(&person).await, Standing::Grace { until: failed_at + GRACE });
+    assert_eq!(
+        world.standing(&person).await,
+        Standing::Grace {
+            until: failed_at + GRACE
+        }
+    );
     assert_eq!(world.roles(&person), [member_role(), debtor_role()].into());
 
     world.advance(GRACE - TimeDelta::milliseconds(1));
     world.let_time_tell().await;
-    assert_eq!(world.roles(&person), [member_role(), debtor_role()].into(), "grace is not over");
+    assert_eq!(
+        world.roles(&person),
+        [member_role(), debtor_role()].into(),
+        "grace is not over"
+    );
     world.advance(TimeDelta::milliseconds(1));
     world.let_time_tell().await;
     assert_eq!(world.standing(&person).await, Standing::Debtor);
@@ -55,7 +64,11 @@ async fn a_failed_payment_adds_debtor_then_takes_access_and_one_payment_restores
     assert_eq!(world.standing(&person).await, Standing::Active);
     assert_eq!(world.owed_since(&person).await, None);
     assert_eq!(world.roles(&person), [member_role()].into());
-    assert_eq!(world.mail.messages().len(), 1, "a welcome is sent once in a subscription's life");
+    assert_eq!(
+        world.mail.messages().len(),
+        1,
+        "a welcome is sent once in a subscription's life"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +81,12 @@ async fn grace_starts_at_the_first_failed_attempt_however_late_its_event_comes()
     world.advance(TimeDelta::days(5));
     world.follow().await;
     assert_eq!(world.owed_since(&person).await, Some(failed_at));
-    assert_eq!(world.standing(&person).await, Standing::Grace { until: failed_at + GRACE });
+    assert_eq!(
+        world.standing(&person).await,
+        Standing::Grace {
+            until: failed_at + GRACE
+        }
+    );
 }
 
 #[tokio::test]
@@ -87,7 +105,11 @@ async fn a_late_event_corrects_a_date_that_was_taken_from_the_invoice() {
     for event in events {
         world.deliver(&event).await.unwrap();
     }
-    assert_eq!(world.owed_since(&person).await, Some(finalized_at), "dated by the invoice");
+    assert_eq!(
+        world.owed_since(&person).await,
+        Some(finalized_at),
+        "dated by the invoice"
+    );
     world.deliver(&failure).await.unwrap();
     assert_eq!(world.owed_since(&person).await, Some(failure.created));
     world.settle().await;
@@ -124,7 +146,9 @@ async fn a_failure_dated_in_the_future_does_not_lengthen_grace() {
     }
     let owed_since = world.owed_since(&person).await.unwrap();
     assert!(owed_since <= world.now(), "{owed_since}");
-    assert!(matches!(world.standing(&person).await, Standing::Grace { until } if until <= world.now() + GRACE));
+    assert!(
+        matches!(world.standing(&person).await, Standing::Grace { until } if until <= world.now() + GRACE)
+    );
 }
 
 #[tokio::test]
@@ -138,13 +162,21 @@ async fn retries_used_up_end_a_debtor_and_unpaid_does_not_restart_grace() {
     world.advance(TimeDelta::days(6));
     world.stripe.act(&subscription, &Action::MarkUnpaid).unwrap();
     world.follow().await;
-    assert_eq!(world.standing(&person).await, Standing::Grace { until: failed_at + GRACE });
+    assert_eq!(
+        world.standing(&person).await,
+        Standing::Grace {
+            until: failed_at + GRACE
+        }
+    );
     world.advance(TimeDelta::days(1));
     world.let_time_tell().await;
     assert_eq!(world.roles(&person), [debtor_role()].into());
     world.stripe.cancel(&subscription).unwrap();
     world.follow().await;
-    assert_eq!((world.standing(&person).await, world.roles(&person)), (Standing::Ended, [].into()));
+    assert_eq!(
+        (world.standing(&person).await, world.roles(&person)),
+        (Standing::Ended, [].into())
+    );
 }
 
 #[tokio::test]
@@ -159,7 +191,11 @@ async fn a_choice_to_pause_takes_access_without_debt_and_a_failed_pause_is_debt(
     ] {
         world.stripe.act(&subscription, &action).unwrap();
         world.follow().await;
-        assert_eq!((world.standing(&person).await, world.roles(&person)), (standing, roles), "{action:?}");
+        assert_eq!(
+            (world.standing(&person).await, world.roles(&person)),
+            (standing, roles),
+            "{action:?}"
+        );
     }
     world.stripe.fail_payment(&subscription).unwrap();
     world.stripe.act(&subscription, &Action::PauseOnFailure).unwrap();
@@ -172,11 +208,17 @@ async fn a_choice_to_pause_takes_access_without_debt_and_a_failed_pause_is_debt(
 async fn cancel_at_period_end_keeps_access_until_it_ends() {
     let world = World::start().await;
     let (person, subscription) = world.council_member().await;
-    world.stripe.act(&subscription, &Action::CancelAtPeriodEnd).unwrap();
+    world
+        .stripe
+        .act(&subscription, &Action::CancelAtPeriodEnd)
+        .unwrap();
     world.follow().await;
     assert!(world.subscriptions(&person).await[0].cancel_at_period_end);
     assert_eq!(world.roles(&person), [member_role()].into());
-    world.stripe.act(&subscription, &Action::KeepAfterPeriodEnd).unwrap();
+    world
+        .stripe
+        .act(&subscription, &Action::KeepAfterPeriodEnd)
+        .unwrap();
     world.follow().await;
     assert!(!world.subscriptions(&person).await[0].cancel_at_period_end);
     world.stripe.cancel(&subscription).unwrap();
@@ -190,7 +232,10 @@ async fn who_never_paid_gets_nothing() {
     let person = world.person().await;
     let metadata = [("rolecall_member_id".to_owned(), person.id.to_string())].into();
     let card = rolecall_sandbox::stripe::world::customer::Card::Declines;
-    world.stripe.seed_subscription(&person.email, card, COUNCIL, 1, metadata).unwrap();
+    world
+        .stripe
+        .seed_subscription(&person.email, card, COUNCIL, 1, metadata)
+        .unwrap();
     world.follow().await;
     assert_eq!(world.standing(&person).await, Standing::Pending);
     assert_eq!(world.roles(&person), [].into());

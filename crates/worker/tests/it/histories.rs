@@ -38,7 +38,10 @@ fn oracle(stripe: &Stripe, subscriptions: &[String], now: DateTime<Utc>) -> BTre
                 && matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Uncollectible)
                 && invoice.attempt_count > 0
         });
-        let owed_since = owed.filter_map(|invoice| failures.get(invoice.id.as_str())).min().copied();
+        let owed_since = owed
+            .filter_map(|invoice| failures.get(invoice.id.as_str()))
+            .min()
+            .copied();
         let (access, debt) = match subscription.status {
             Status::Active | Status::Trialing => (subscription.pause_collection.is_none(), false),
             Status::PastDue | Status::Unpaid => (now < owed_since.unwrap_or(now) + GRACE, true),
@@ -61,10 +64,17 @@ fn oracle(stripe: &Stripe, subscriptions: &[String], now: DateTime<Utc>) -> BTre
 /// When the first attempt on each invoice failed.
 fn first_failures(stripe: &Stripe) -> BTreeMap<String, DateTime<Utc>> {
     let mut failures = BTreeMap::new();
-    for event in stripe.events.rows().iter().filter(|event| event.kind == "invoice.payment_failed") {
+    for event in stripe
+        .events
+        .rows()
+        .iter()
+        .filter(|event| event.kind == "invoice.payment_failed")
+    {
         let invoice: serde_json::Value = serde_json::from_str(&event.object).unwrap();
         let id = invoice["id"].as_str().unwrap().to_owned();
-        failures.entry(id).or_insert_with(|| DateTime::from_timestamp(event.created, 0).unwrap());
+        failures
+            .entry(id)
+            .or_insert_with(|| DateTime::from_timestamp(event.created, 0).unwrap());
     }
     failures
 }
@@ -85,7 +95,9 @@ fn any_action(rng: &mut Rng) -> Action {
         Action::Pause,
         Action::Resume,
         Action::MarkUnpaid,
-        Action::SetPrice { price: price.to_owned() },
+        Action::SetPrice {
+            price: price.to_owned(),
+        },
         Action::SetQuantity { quantity: 2 },
     ];
     pick(rng, &actions).clone()
@@ -116,12 +128,16 @@ impl History {
         for _ in 0..4 + self.rng.below(6) {
             // What cannot happen to it now does not happen.
             let subscription = pick(&mut self.rng, &self.subscriptions).clone();
-            self.world.stripe.act(&subscription, &any_action(&mut self.rng)).ok();
+            self.world
+                .stripe
+                .act(&subscription, &any_action(&mut self.rng))
+                .ok();
             if self.rng.chance(30) {
                 self.world.slow_reads(&subscription, 1, 20 + self.rng.below(60));
             }
             if self.rng.chance(40) {
-                self.world.advance(TimeDelta::hours(i64::try_from(self.rng.below(60)).unwrap()));
+                self.world
+                    .advance(TimeDelta::hours(i64::try_from(self.rng.below(60)).unwrap()));
             }
             self.hear();
             self.deliver_some().await;
@@ -152,8 +168,12 @@ impl History {
             }
             let place = self.rng.below(u64::try_from(self.waiting.len()).unwrap());
             let event = self.waiting.swap_remove(usize::try_from(place).unwrap());
-            let (world, ctx) = (Arc::clone(&self.world), Arc::clone(pick(&mut self.rng, &self.workers)));
-            self.under_way.spawn(async move { deliver(&world, &ctx, &event).await });
+            let (world, ctx) = (
+                Arc::clone(&self.world),
+                Arc::clone(pick(&mut self.rng, &self.workers)),
+            );
+            self.under_way
+                .spawn(async move { deliver(&world, &ctx, &event).await });
         }
         for _ in 0..self.rng.below(10) {
             if let Some(done) = soon(self.under_way.join_next()).await {
@@ -196,10 +216,20 @@ async fn any_history_told_in_any_way_ends_as_stripe_knows_it() {
     world.cron("grace_expiry").await;
     world.settle().await;
     for (seed, person, subscriptions) in &people {
-        let expected = world.stripe.read(|stripe| oracle(stripe, subscriptions, world.now()));
-        assert_eq!(world.roles(person), expected, "history {seed}");
+        let expected = world
+            .stripe
+            .read(|stripe| oracle(stripe, subscriptions, world.now()));
+        let stored = world.subscriptions(person).await;
+        assert_eq!(
+            world.roles(person),
+            expected,
+            "history {seed}, now {}: {stored:#?}",
+            world.now()
+        );
     }
-    let open = world.rows("SELECT to_jsonb(t) FROM inbox t WHERE state NOT IN ('done', 'ignored')").await;
+    let open = world
+        .rows("SELECT to_jsonb(t) FROM inbox t WHERE state NOT IN ('done', 'ignored')")
+        .await;
     assert!(open.is_empty(), "{open:?}");
     let owed = world.notifications().await;
     assert_eq!(world.mail.messages().len(), owed.len(), "each welcome once");

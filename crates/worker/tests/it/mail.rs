@@ -20,7 +20,10 @@ impl World {
         self.buy(&person, COUNCIL);
         self.deliver_new().await;
         let hints = self.redis.take(Queue::Jobs).await;
-        assert_eq!(hints.iter().filter(|job| job.kind == "send_notification").count(), 1);
+        assert_eq!(
+            hints.iter().filter(|job| job.kind == "send_notification").count(),
+            1
+        );
         let row = self.message().await;
         (person, row["id"].as_str().unwrap().parse().unwrap())
     }
@@ -33,12 +36,20 @@ impl World {
     }
 
     async fn send(&self, ctx: &Arc<Ctx>, notification_id: NotificationId) -> Result<(), JobError> {
-        send_notification::run(Arc::clone(ctx), SendNotification { notification_id }, self.attempt()).await
+        send_notification::run(
+            Arc::clone(ctx),
+            SendNotification { notification_id },
+            self.attempt(),
+        )
+        .await
     }
 }
 
 fn message_id(message: &Message) -> &str {
-    let header = message.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("message-id"));
+    let header = message
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("message-id"));
     &header.unwrap().1
 }
 
@@ -48,13 +59,22 @@ async fn a_welcome_names_the_person_and_goes_to_them_alone() {
     let (person, id) = world.welcome_owed().await;
     world.send(&world.worker, id).await.unwrap();
     let messages = world.mail.messages();
-    let [message] = messages.as_slice() else { panic!("{messages:?}") };
+    let [message] = messages.as_slice() else {
+        panic!("{messages:?}")
+    };
     assert_eq!(message.envelope_to, [person.email.as_str()]);
     assert_eq!(message_id(message), format!("<{id}@council.example>"));
-    assert!(message.links().contains(&"https://council.example/dashboard".to_owned()));
+    assert!(
+        message
+            .links()
+            .contains(&"https://council.example/dashboard".to_owned())
+    );
     assert!(message.text.as_ref().unwrap().contains("Person 1"));
     let row = world.message().await;
-    assert_eq!((&row["state"], &row["last_error"]), (&json!("sent"), &json!(null)));
+    assert_eq!(
+        (&row["state"], &row["last_error"]),
+        (&json!("sent"), &json!(null))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +108,12 @@ async fn a_sender_that_died_is_taken_up_after_its_claim_with_the_same_message_id
     };
     let mut tx = world.worker.db.begin().await.unwrap();
     let until = world.now() + TimeDelta::minutes(1);
-    assert!(claim_notification(&mut tx, dead, world.now(), until).await.unwrap().is_some());
+    assert!(
+        claim_notification(&mut tx, dead, world.now(), until)
+            .await
+            .unwrap()
+            .is_some()
+    );
     tx.commit().await.unwrap();
     world.cron("due_sweep").await;
     world.settle().await;
@@ -124,8 +149,12 @@ async fn a_mail_server_that_refuses_for_now_gets_it_later_and_once() {
 async fn a_mail_server_that_is_away_gets_it_later() {
     let world = World::start().await;
     let (_, id) = world.welcome_owed().await;
-    let nowhere = rolecall_worker::mail::Mailer::new(&"smtp://127.0.0.1:1".into(), "a@council.example").unwrap();
-    let cut_off = Arc::new(Ctx { mailer: Some(nowhere), ..world.another_worker("cut-off") });
+    let nowhere =
+        rolecall_worker::mail::Mailer::new(&"smtp://127.0.0.1:1".into(), "a@council.example").unwrap();
+    let cut_off = Arc::new(Ctx {
+        mailer: Some(nowhere),
+        ..world.another_worker("cut-off")
+    });
     world.send(&cut_off, id).await.unwrap();
     assert_eq!(world.message().await["state"], "due");
     world.sweep().await;
@@ -140,7 +169,10 @@ async fn a_message_that_is_refused_for_good_is_undeliverable_and_says_why() {
     let result = world.send(&world.worker, id).await;
     assert!(matches!(result, Err(JobError::Cancel(_))), "{result:?}");
     let row = world.message().await;
-    assert_eq!((&row["state"], &row["send_at"]), (&json!("undeliverable"), &json!(null)));
+    assert_eq!(
+        (&row["state"], &row["send_at"]),
+        (&json!("undeliverable"), &json!(null))
+    );
     assert!(row["last_error"].as_str().unwrap().contains("550"), "{row}");
     world.sweep().await;
     assert!(world.mail.messages().is_empty());
@@ -150,7 +182,10 @@ async fn a_message_that_is_refused_for_good_is_undeliverable_and_says_why() {
 async fn without_a_mail_server_the_row_says_so() {
     let world = World::start().await;
     let (_, id) = world.welcome_owed().await;
-    let without = Arc::new(Ctx { mailer: None, ..world.another_worker("without") });
+    let without = Arc::new(Ctx {
+        mailer: None,
+        ..world.another_worker("without")
+    });
     world.send(&without, id).await.unwrap_err();
     let row = world.message().await;
     assert_eq!(row["state"], "undeliverable");
@@ -162,9 +197,18 @@ async fn somebody_without_an_address_is_not_written_to_and_the_row_says_so() {
     let world = World::start().await;
     let (_, id) = world.welcome_owed().await;
     let mut tx = world.worker.db.begin().await.unwrap();
-    sqlx::query("UPDATE members SET email = NULL").execute(&mut *tx).await.unwrap();
+    sqlx::query("UPDATE members SET email = NULL")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     world.send(&world.worker, id).await.unwrap_err();
     let row = world.message().await;
-    assert!(row["last_error"].as_str().unwrap().contains("no verified e-mail address"), "{row}");
+    assert!(
+        row["last_error"]
+            .as_str()
+            .unwrap()
+            .contains("no verified e-mail address"),
+        "{row}"
+    );
 }

@@ -21,7 +21,12 @@ use crate::support::{
 const ENOUGH: &str = "268435457";
 
 fn applied(roles: &[rolecall_domain::ids::RoleId]) -> RoleResult {
-    RoleResult::Applied { roles: roles.to_vec(), already: Vec::new(), joined: false, pending: false }
+    RoleResult::Applied {
+        roles: roles.to_vec(),
+        already: Vec::new(),
+        joined: false,
+        pending: false,
+    }
 }
 
 /// The server, with the plans' roles below the bot's or above it.
@@ -34,20 +39,25 @@ fn server(bot_top_position: i64, identified: bool, permissions: &str) -> GuildOb
         bot_user_id: DiscordUserId::new(1).unwrap(),
         bot_permissions: permissions.to_owned(),
         bot_top_position,
-        roles: (5..).zip(roles).map(|(position, id)| ObservedRole {
-            id,
-            name: id.to_string(),
-            position,
-            managed: false,
-            permissions: "0".to_owned(),
-        }).collect(),
+        roles: (5..)
+            .zip(roles)
+            .map(|(position, id)| ObservedRole {
+                id,
+                name: id.to_string(),
+                position,
+                managed: false,
+                permissions: "0".to_owned(),
+            })
+            .collect(),
     }
 }
 
 impl World {
     async fn observe(&self, server: GuildObserved) {
         let ctx = Arc::clone(&self.worker);
-        handlers::discord_events::guild_observed(ctx, server, self.attempt()).await.unwrap();
+        handlers::discord_events::guild_observed(ctx, server, self.attempt())
+            .await
+            .unwrap();
     }
 
     async fn breakers(&self) -> usize {
@@ -63,7 +73,10 @@ async fn a_role_that_staff_removed_is_given_again() {
     world.bot().roles_mut(person.key()).clear();
     world.tell_roles(&person).await;
     let command = world.commands().await.pop().unwrap();
-    assert_eq!((command.reason.as_str(), &command.add), ("roles_changed", &vec![member_role()]));
+    assert_eq!(
+        (command.reason.as_str(), &command.add),
+        ("roles_changed", &vec![member_role()])
+    );
     world.carry_out(&command).await;
     assert_eq!(world.roles(&person), [member_role()].into());
     world.tell_roles(&person).await;
@@ -79,7 +92,11 @@ async fn a_role_of_ours_that_came_back_after_its_end_is_not_ours_any_more() {
     world.bot().roles_mut(person.key()).insert(member_role());
     world.tell_roles(&person).await;
     world.settle().await;
-    assert_eq!(world.roles(&person), [member_role()].into(), "staff may give it to whom they like");
+    assert_eq!(
+        world.roles(&person),
+        [member_role()].into(),
+        "staff may give it to whom they like"
+    );
 }
 
 #[tokio::test]
@@ -91,10 +108,18 @@ async fn an_older_outcome_never_settles_a_newer_revision() {
     let old = world.commands().await.pop().unwrap();
     world.buy(&person, PATRON);
     world.deliver_new().await;
-    for result in [applied(&[member_role(), patron_role()]), applied(&[member_role()]), RoleResult::NotInGuild] {
+    for result in [
+        applied(&[member_role(), patron_role()]),
+        applied(&[member_role()]),
+        RoleResult::NotInGuild,
+    ] {
         world.tell(outcome(&old, world.now(), result.clone())).await;
         let row = world.row(&person).await.unwrap();
-        assert_eq!((row.state, row.applied_revision), (GuildState::Due, 0), "{result:?}");
+        assert_eq!(
+            (row.state, row.applied_revision),
+            (GuildState::Due, 0),
+            "{result:?}"
+        );
         assert!(row.send_at.is_some(), "it would never be sent again");
     }
     world.sweep().await;
@@ -147,10 +172,20 @@ async fn a_stale_sighting_does_not_overwrite_a_newer_one() {
     let before = world.attempt();
     world.advance(TimeDelta::seconds(1));
     world.tell_roles(&person).await;
-    let args = MemberRolesChanged { guild_id: guild(), user_id: person.user, roles: Vec::new(), pending: false };
+    let args = MemberRolesChanged {
+        guild_id: guild(),
+        user_id: person.user,
+        roles: Vec::new(),
+        pending: false,
+    };
     let ctx = Arc::clone(&world.worker);
-    let late = Attempt { enqueued_at: before.enqueued_at, ..world.attempt() };
-    handlers::discord_events::roles_changed(ctx, args, late).await.unwrap();
+    let late = Attempt {
+        enqueued_at: before.enqueued_at,
+        ..world.attempt()
+    };
+    handlers::discord_events::roles_changed(ctx, args, late)
+        .await
+        .unwrap();
     assert_eq!(world.state(&person).await, Some(GuildState::InSync));
     assert!(world.commands().await.is_empty());
 }
@@ -162,13 +197,24 @@ async fn the_word_of_a_bot_that_lost_its_lease_counts_for_nothing() {
     world.buy(&person, COUNCIL);
     world.deliver_new().await;
     let command = world.commands().await.pop().unwrap();
-    let newer = RoleOutcome { fence: 5, ..outcome(&command, world.now(), applied(&[])) };
+    let newer = RoleOutcome {
+        fence: 5,
+        ..outcome(&command, world.now(), applied(&[]))
+    };
     world.tell(newer).await;
     assert_eq!(world.state(&person).await, Some(GuildState::Due));
-    let former = RoleOutcome { fence: 4, ..outcome(&command, world.now(), applied(&[member_role()])) };
+    let former = RoleOutcome {
+        fence: 4,
+        ..outcome(&command, world.now(), applied(&[member_role()]))
+    };
     world.tell(former).await;
     assert_eq!(world.state(&person).await, Some(GuildState::Due));
-    world.tell(RoleOutcome { fence: 5, ..outcome(&command, world.now(), applied(&[member_role()])) }).await;
+    world
+        .tell(RoleOutcome {
+            fence: 5,
+            ..outcome(&command, world.now(), applied(&[member_role()]))
+        })
+        .await;
     assert_eq!(world.state(&person).await, Some(GuildState::InSync));
 }
 
@@ -181,10 +227,17 @@ async fn who_is_not_there_waits_and_gets_everything_when_they_join() {
     assert_eq!(world.state(&person).await, Some(GuildState::WaitingForMember));
     let log = world.bot().log.len();
     world.sweep().await;
-    assert_eq!(world.bot().log.len(), log, "nothing is sent to somebody who is not there");
+    assert_eq!(
+        world.bot().log.len(),
+        log,
+        "nothing is sent to somebody who is not there"
+    );
     world.join(&person).await;
     let command = world.commands().await.pop().unwrap();
-    assert_eq!((command.reason.as_str(), &command.add), ("joined", &vec![member_role()]));
+    assert_eq!(
+        (command.reason.as_str(), &command.add),
+        ("joined", &vec![member_role()])
+    );
     world.carry_out(&command).await;
     assert_eq!(world.roles(&person), [member_role()].into());
     assert_eq!(world.state(&person).await, Some(GuildState::InSync));
@@ -202,7 +255,7 @@ async fn who_left_is_not_pulled_back_but_may_ask_to_be() {
     world.follow().await;
     world.sweep().await;
     assert!(!world.bot().is_in(person.key()), "pulled back");
-    world.renew_token(&person).await;
+    world.give_token(&person).await;
     world.converge(&person, Trigger::FixRoles).await;
     world.settle().await;
     assert!(world.bot().is_in(person.key()), "they asked for it");
@@ -213,17 +266,20 @@ async fn who_left_is_not_pulled_back_but_may_ask_to_be() {
 async fn who_left_while_their_command_was_under_way_is_not_pulled_back() {
     let world = World::start().await;
     let person = world.outsider().await;
+    world.give_token(&person).await;
     world.buy(&person, COUNCIL);
     world.deliver_new().await;
-    world.commands().await;
-    world.converge(&person, Trigger::FixRoles).await;
     // The command with the token is lost; they come by themselves and leave again.
     assert!(world.commands().await.pop().unwrap().join.is_some());
+    world.advance(TimeDelta::seconds(1));
     world.join(&person).await;
     world.commands().await;
+    world.advance(TimeDelta::seconds(1));
     world.leave(&person).await;
-    world.sweep().await;
-    assert!(!world.bot().is_in(person.key()));
+    world.give_token(&person).await;
+    world.cron("due_sweep").await;
+    world.settle().await;
+    assert!(!world.bot().is_in(person.key()), "pulled back");
 }
 
 #[tokio::test]
@@ -280,7 +336,11 @@ async fn the_two_outcomes_of_a_partly_refused_command_may_come_in_any_order() {
         for outcome in outcomes {
             world.tell(outcome).await;
         }
-        assert_eq!(world.state(&person).await, Some(GuildState::Blocked), "swapped: {swapped}");
+        assert_eq!(
+            world.state(&person).await,
+            Some(GuildState::Blocked),
+            "swapped: {swapped}"
+        );
         let member = world.role_row(&person, member_role()).await.unwrap();
         assert_eq!(member.observed, Some(true), "swapped: {swapped}");
     }
@@ -293,7 +353,11 @@ async fn a_refusal_alone_leaves_the_other_roles_due() {
     world.buy(&person, PATRON);
     world.deliver_new().await;
     let command = world.commands().await.pop().unwrap();
-    let refused = RoleResult::Blocked { code: 50_013, roles: vec![patron_role()], message: "no".to_owned() };
+    let refused = RoleResult::Blocked {
+        code: 50_013,
+        roles: vec![patron_role()],
+        message: "no".to_owned(),
+    };
     world.tell(outcome(&command, world.now(), refused)).await;
     world.sweep().await;
     assert_eq!(world.roles(&person), [member_role()].into());
@@ -304,9 +368,9 @@ async fn a_refusal_alone_leaves_the_other_roles_due() {
 async fn a_refused_invitation_is_tried_again_when_the_server_was_mended() {
     let world = World::start().await;
     let person = world.outsider().await;
+    world.give_token(&person).await;
     world.buy(&person, COUNCIL);
     world.deliver_new().await;
-    world.converge(&person, Trigger::FixRoles).await;
     let command = world.commands().await.pop().unwrap();
     let refused = RoleResult::Blocked {
         code: 50_013,
@@ -314,7 +378,10 @@ async fn a_refused_invitation_is_tried_again_when_the_server_was_mended() {
         message: "the bot lacks the permission Create Invite".to_owned(),
     };
     world.tell(outcome(&command, world.now(), refused)).await;
-    assert_eq!((world.state(&person).await, world.breakers().await), (Some(GuildState::Blocked), 0));
+    assert_eq!(
+        (world.state(&person).await, world.breakers().await),
+        (Some(GuildState::Blocked), 0)
+    );
     world.advance(TimeDelta::seconds(1));
     world.observe(server(9, false, ENOUGH)).await;
     world.settle().await;
@@ -346,9 +413,14 @@ async fn an_older_look_at_a_server_closes_nothing() {
     let before = world.attempt();
     world.advance(TimeDelta::seconds(1));
     world.observe(server(6, false, ENOUGH)).await;
-    let late = Attempt { enqueued_at: before.enqueued_at, ..world.attempt() };
+    let late = Attempt {
+        enqueued_at: before.enqueued_at,
+        ..world.attempt()
+    };
     let ctx = Arc::clone(&world.worker);
-    handlers::discord_events::guild_observed(ctx, server(9, false, ENOUGH), late).await.unwrap();
+    handlers::discord_events::guild_observed(ctx, server(9, false, ENOUGH), late)
+        .await
+        .unwrap();
     assert_eq!(world.breakers().await, 1);
 }
 
@@ -359,7 +431,10 @@ async fn a_success_that_changed_nothing_stays_due_and_is_sent_again() {
     let person = world.person().await;
     let subscription = world.buy(&person, COUNCIL);
     world.follow().await;
-    assert_eq!((world.roles(&person), world.state(&person).await), ([].into(), Some(GuildState::Due)));
+    assert_eq!(
+        (world.roles(&person), world.state(&person).await),
+        ([].into(), Some(GuildState::Due))
+    );
     world.sweep().await;
     assert_eq!(world.state(&person).await, Some(GuildState::Due), "still lying");
     world.bot().lies = false;
@@ -372,7 +447,10 @@ async fn a_success_that_changed_nothing_stays_due_and_is_sent_again() {
     assert_eq!(world.state(&person).await, Some(GuildState::Due));
     world.bot().lies = false;
     world.sweep().await;
-    assert_eq!((world.roles(&person), world.state(&person).await), ([].into(), Some(GuildState::InSync)));
+    assert_eq!(
+        (world.roles(&person), world.state(&person).await),
+        ([].into(), Some(GuildState::InSync))
+    );
 }
 
 #[tokio::test]
@@ -382,7 +460,9 @@ async fn a_command_that_the_bot_gave_up_stays_due() {
     world.buy(&person, COUNCIL);
     world.deliver_new().await;
     let command = world.commands().await.pop().unwrap();
-    let failed = RoleResult::Failed { message: "Discord was away for a day".to_owned() };
+    let failed = RoleResult::Failed {
+        message: "Discord was away for a day".to_owned(),
+    };
     world.tell(outcome(&command, world.now(), failed)).await;
     assert_eq!(world.state(&person).await, Some(GuildState::Due));
     world.sweep().await;

@@ -13,7 +13,9 @@ use crate::support::{
 
 impl World {
     async fn provenance(&self, person: &Person) -> Option<Provenance> {
-        self.role_row(person, member_role()).await.and_then(|row| row.provenance)
+        self.role_row(person, member_role())
+            .await
+            .and_then(|row| row.provenance)
     }
 }
 
@@ -25,10 +27,17 @@ async fn a_role_that_was_there_before_our_first_command_is_never_removed() {
     let subscription = world.buy(&person, PATRON);
     world.follow().await;
     assert_eq!(world.provenance(&person).await, Some(Provenance::Foreign));
-    assert_eq!(world.roles(&person), [member_role(), patron_role(), role(7)].into());
+    assert_eq!(
+        world.roles(&person),
+        [member_role(), patron_role(), role(7)].into()
+    );
     world.stripe.cancel(&subscription).unwrap();
     world.follow().await;
-    assert_eq!(world.roles(&person), [member_role(), role(7)].into(), "ours goes, theirs stay");
+    assert_eq!(
+        world.roles(&person),
+        [member_role(), role(7)].into(),
+        "ours goes, theirs stay"
+    );
     for _ in 0..2 {
         world.converge(&person, Trigger::Staff).await;
         world.sweep().await;

@@ -64,7 +64,10 @@ impl Bot {
         let first = self.begun.insert((key, command.revision));
         self.log.push(command.clone());
         let results = self.results(key, command, first);
-        results.into_iter().map(|result| outcome(command, at, result)).collect()
+        results
+            .into_iter()
+            .map(|result| outcome(command, at, result))
+            .collect()
     }
 
     fn results(&mut self, key: Key, command: &ApplyRoles, first: bool) -> Vec<RoleResult> {
@@ -75,7 +78,11 @@ impl Bot {
         let Some(roles) = self.people.get_mut(&key) else {
             return vec![RoleResult::NotInGuild];
         };
-        let already = command.add.iter().copied().filter(|role| first && !joins && roles.contains(role));
+        let already = command
+            .add
+            .iter()
+            .copied()
+            .filter(|role| first && !joins && roles.contains(role));
         let already: Vec<RoleId> = already.collect();
         let adds = command.add.iter().filter(|role| !roles.contains(*role));
         let removes = command.remove.iter().filter(|role| roles.contains(*role));
@@ -89,7 +96,12 @@ impl Bot {
             }
         }
         let roles = roles.iter().copied().collect();
-        let applied = RoleResult::Applied { roles, already, joined: joins, pending: false };
+        let applied = RoleResult::Applied {
+            roles,
+            already,
+            joined: joins,
+            pending: false,
+        };
         let blocked = (!refused.is_empty()).then(|| RoleResult::Blocked {
             code: MISSING_PERMISSIONS,
             roles: refused,

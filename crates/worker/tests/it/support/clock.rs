@@ -15,7 +15,9 @@ impl ManualClock {
     /// Starts at the real time, to the second as Stripe tells it.
     pub(crate) fn start() -> Self {
         let second = SystemClock.now().timestamp();
-        Self(SimulatedClock::fixed(DateTime::from_timestamp(second, 0).unwrap()))
+        Self(SimulatedClock::fixed(
+            DateTime::from_timestamp(second, 0).unwrap(),
+        ))
     }
 
     /// Moves on.

@@ -67,12 +67,20 @@ impl World {
 
     /// Tells the worker an outcome.
     pub(crate) async fn tell(&self, outcome: RoleOutcome) {
-        handlers::role_outcome::run(Arc::clone(&self.worker), outcome, self.attempt()).await.unwrap();
+        handlers::role_outcome::run(Arc::clone(&self.worker), outcome, self.attempt())
+            .await
+            .unwrap();
     }
 }
 
 async fn run_job(worker: &Arc<Ctx>, job: &Taken, attempt: Attempt) -> Result<(), JobError> {
-    let (ctx, attempt) = (Arc::clone(worker), Attempt { enqueued_at: job.enqueued_at, ..attempt });
+    let (ctx, attempt) = (
+        Arc::clone(worker),
+        Attempt {
+            enqueued_at: job.enqueued_at,
+            ..attempt
+        },
+    );
     match job.kind.as_str() {
         "stripe_event" => handlers::stripe_event::run(ctx, job.args(), attempt).await,
         "process_event" => handlers::process_event::run(ctx, job.args(), attempt).await,

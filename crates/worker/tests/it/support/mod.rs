@@ -28,11 +28,7 @@ use rolecall_sandbox::{
         world::catalog::Interval,
     },
 };
-use rolecall_stripe::client::{
-    Client,
-    config::StripeClientConfig,
-    retry::RetryPolicy,
-};
+use rolecall_stripe::client::{Client, config::StripeClientConfig, retry::RetryPolicy};
 use rolecall_worker::{
     catalog::CatalogCache, cron, ctx::Ctx, handlers::stripe_event, mail::Mailer, metrics::Metrics,
     sync::turns::Turns,
@@ -68,7 +64,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        ::rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        ::rustls::crypto::aws_lc_rs::default_provider()
+            .install_default()
+            .ok();
         let postgres = TestDatabase::create(&admin_url()).await.unwrap();
         let (clock, rng) = (Arc::new(ManualClock::start()), Arc::new(SeededRng::new(7)));
         let config = stripe::Config {
@@ -80,7 +78,10 @@ impl World {
         for (price, name) in [(plans::COUNCIL, "Council"), (plans::PATRON, "Patron")] {
             stripe.seed_price(&PriceSeed::usd(price, name, 2_900, Some(Interval::Month)));
         }
-        let mail_config = mail::Config { clock: clock.simulated(), ..mail::Config::default() };
+        let mail_config = mail::Config {
+            clock: clock.simulated(),
+            ..mail::Config::default()
+        };
         let mail = mail::Simulator::start(mail_config).await.unwrap();
         let redis = Redis::new();
         let worker = context(&postgres, &redis, &stripe, &mail, &clock, &rng, "worker-0");
@@ -103,7 +104,15 @@ impl World {
 
     /// Another worker over the same database and Redis.
     pub(crate) fn another_worker(&self, name: &str) -> Ctx {
-        context(&self.postgres, &self.redis, &self.stripe, &self.mail, &self.clock, &self.rng, name)
+        context(
+            &self.postgres,
+            &self.redis,
+            &self.stripe,
+            &self.mail,
+            &self.clock,
+            &self.rng,
+            name,
+        )
     }
 
     pub(crate) fn bot(&self) -> MutexGuard<'_, Bot> {
@@ -168,11 +177,18 @@ impl World {
     pub(crate) async fn cron(&self, name: &str) -> Value {
         let id = uuid_v7(self.now(), &*self.rng);
         let mut tx = self.worker.db.begin().await.unwrap();
-        rolecall_db::cron_runs::insert_manual_run(&mut tx, id, name, self.now()).await.unwrap();
+        rolecall_db::cron_runs::insert_manual_run(&mut tx, id, name, self.now())
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
-        cron::run_and_note(&self.worker, cron::find(name).unwrap(), id).await.unwrap();
+        cron::run_and_note(&self.worker, cron::find(name).unwrap(), id)
+            .await
+            .unwrap();
         let mut tx = self.worker.db.begin().await.unwrap();
-        let run = rolecall_db::cron_runs::find_run(&mut tx, id).await.unwrap().unwrap();
+        let run = rolecall_db::cron_runs::find_run(&mut tx, id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(run.state, "succeeded", "{name}: {:?}", run.outcome);
         run.outcome.unwrap_or_default().into()
     }
@@ -187,19 +203,30 @@ impl World {
     /// Reads of a subscription that Stripe has answered.
     pub(crate) fn reads(&self, subscription: &str) -> usize {
         let path = format!("/v1/subscriptions/{subscription}");
-        self.stripe.requests().iter().filter(|request| request.path == path).count()
+        self.stripe
+            .requests()
+            .iter()
+            .filter(|request| request.path == path)
+            .count()
     }
 
     /// The next reads of a subscription take long, and tell how it was when they began.
     pub(crate) fn slow_reads(&self, subscription: &str, times: u32, delay_ms: u64) {
-        let fault = FaultKind::Slow { delay_ms, snapshot: Snapshot::Before };
+        let fault = FaultKind::Slow {
+            delay_ms,
+            snapshot: Snapshot::Before,
+        };
         self.fault(subscription, times, fault);
     }
 
     /// The next requests whose path contains `part` go wrong.
     pub(crate) fn fault(&self, part: &str, times: u32, fault: FaultKind) {
         let path_contains = Some(part.to_owned());
-        self.stripe.add_request_fault(RequestFault { path_contains, times: Some(times), fault });
+        self.stripe.add_request_fault(RequestFault {
+            path_contains,
+            times: Some(times),
+            fault,
+        });
     }
 
     /// Rows as JSON, one value each.
@@ -210,7 +237,8 @@ impl World {
 
     /// The messages that are or were owed.
     pub(crate) async fn notifications(&self) -> Vec<Value> {
-        self.rows("SELECT to_jsonb(t) FROM notifications t ORDER BY id").await
+        self.rows("SELECT to_jsonb(t) FROM notifications t ORDER BY id")
+            .await
     }
 }
 
@@ -233,7 +261,10 @@ fn context(
 ) -> Ctx {
     let client = Client::new(StripeClientConfig {
         // Whoever steps the jobs decides what is tried again.
-        retry: RetryPolicy { retries: 0, ..RetryPolicy::default() },
+        retry: RetryPolicy {
+            retries: 0,
+            ..RetryPolicy::default()
+        },
         ..StripeClientConfig::new(stripe.origin().parse().unwrap(), SECRET_KEY.into(), rng.clone())
     });
     Ctx {

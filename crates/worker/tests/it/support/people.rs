@@ -78,7 +78,7 @@ impl World {
         person
     }
 
-    /// They link their Discord account, as the site does it, with a token for an hour.
+    /// They link their Discord account. Without [`World::give_token`] they have to join by themselves.
     pub(crate) async fn link(&self, person: &Person) {
         let account = DiscordAccount {
             user_id: person.user,
@@ -88,11 +88,10 @@ impl World {
         let mut tx = self.worker.db.begin().await.unwrap();
         insert_account(&mut tx, &account, self.now()).await.unwrap();
         tx.commit().await.unwrap();
-        self.renew_token(person).await;
     }
 
-    /// They get a fresh token.
-    pub(crate) async fn renew_token(&self, person: &Person) {
+    /// They allow us to add them to the server, for an hour.
+    pub(crate) async fn give_token(&self, person: &Person) {
         let tokens = SealedTokens {
             access_sealed: format!("sealed-{}", person.user),
             refresh_sealed: "sealed".to_owned(),
@@ -107,7 +106,9 @@ impl World {
     /// They buy a subscription; nothing of it is told yet.
     pub(crate) fn buy(&self, person: &Person, price: &str) -> String {
         let metadata = Metadata::from([("rolecall_member_id".to_owned(), person.id.to_string())]);
-        self.stripe.seed_subscription(&person.email, Card::Works, price, 1, metadata).unwrap()
+        self.stripe
+            .seed_subscription(&person.email, Card::Works, price, 1, metadata)
+            .unwrap()
     }
 
     /// They open a checkout page through our API, as the site does it. Nothing but the session's own
@@ -126,22 +127,42 @@ impl World {
             allow_promotion_codes: false,
             automatic_tax: false,
         };
-        let session = self.worker.stripe.create_checkout_session(new, &person.email).await.unwrap();
+        let session = self
+            .worker
+            .stripe
+            .create_checkout_session(new, &person.email)
+            .await
+            .unwrap();
         let mut tx = self.worker.db.begin().await.unwrap();
-        insert_checkout(&mut tx, &session.id, person.id, &"council".parse().unwrap(), self.now()).await.unwrap();
+        insert_checkout(
+            &mut tx,
+            &session.id,
+            person.id,
+            &"council".parse().unwrap(),
+            self.now(),
+        )
+        .await
+        .unwrap();
         tx.commit().await.unwrap();
         session.id
     }
 
     /// They pay on the checkout page.
     pub(crate) fn pay(&self, person: &Person, session: &StripeCheckoutSessionId) {
-        self.stripe.complete_checkout(session.as_str(), &person.email, Card::Works).unwrap();
+        self.stripe
+            .complete_checkout(session.as_str(), &person.email, Card::Works)
+            .unwrap();
     }
 
     /// They come back from the checkout page.
     pub(crate) async fn come_back(&self, session: &StripeCheckoutSessionId) {
-        let args = FulfillCheckout { session_id: session.clone(), reason: "returned".to_owned() };
-        handlers::fulfill_checkout::run(Arc::clone(&self.worker), args, self.attempt()).await.unwrap();
+        let args = FulfillCheckout {
+            session_id: session.clone(),
+            reason: "returned".to_owned(),
+        };
+        handlers::fulfill_checkout::run(Arc::clone(&self.worker), args, self.attempt())
+            .await
+            .unwrap();
     }
 
     /// Somebody in the server who has bought the plan and has its role.
@@ -155,37 +176,63 @@ impl World {
 
     /// Somebody gives cause to converge a person, and the worker does it.
     pub(crate) async fn converge(&self, person: &Person, trigger: Trigger) {
-        let args = ConvergeMember { member_id: person.id, reason: trigger.as_str().to_owned() };
-        handlers::converge_member::run(Arc::clone(&self.worker), args, self.attempt()).await.unwrap();
+        let args = ConvergeMember {
+            member_id: person.id,
+            reason: trigger.as_str().to_owned(),
+        };
+        handlers::converge_member::run(Arc::clone(&self.worker), args, self.attempt())
+            .await
+            .unwrap();
     }
 
     /// Somebody gives cause to converge a person, and only the database knows it.
     pub(crate) async fn owe_convergence(&self, person: &Person, trigger: Trigger) {
         let mut tx = self.worker.db.begin().await.unwrap();
-        set_converge_due(&mut tx, person.id, trigger, self.now()).await.unwrap();
+        set_converge_due(&mut tx, person.id, trigger, self.now())
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 
     /// The bot tells that somebody is as they are in the model of the server.
     pub(crate) async fn tell_roles(&self, person: &Person) {
         let roles = self.roles(person).into_iter().collect();
-        let args = MemberRolesChanged { guild_id: guild(), user_id: person.user, roles, pending: false };
+        let args = MemberRolesChanged {
+            guild_id: guild(),
+            user_id: person.user,
+            roles,
+            pending: false,
+        };
         let ctx = Arc::clone(&self.worker);
-        handlers::discord_events::roles_changed(ctx, args, self.attempt()).await.unwrap();
+        handlers::discord_events::roles_changed(ctx, args, self.attempt())
+            .await
+            .unwrap();
     }
 
     /// Somebody comes into the server, and the bot tells it.
     pub(crate) async fn join(&self, person: &Person) {
         self.bot().put(person.key(), &[]);
-        let args = MemberJoined { guild_id: guild(), user_id: person.user, roles: Vec::new(), pending: false };
-        handlers::discord_events::joined(Arc::clone(&self.worker), args, self.attempt()).await.unwrap();
+        let args = MemberJoined {
+            guild_id: guild(),
+            user_id: person.user,
+            roles: Vec::new(),
+            pending: false,
+        };
+        handlers::discord_events::joined(Arc::clone(&self.worker), args, self.attempt())
+            .await
+            .unwrap();
     }
 
     /// Somebody leaves the server, and the bot tells it.
     pub(crate) async fn leave(&self, person: &Person) {
         self.bot().remove(person.key());
-        let args = MemberLeft { guild_id: guild(), user_id: person.user };
-        handlers::discord_events::left(Arc::clone(&self.worker), args, self.attempt()).await.unwrap();
+        let args = MemberLeft {
+            guild_id: guild(),
+            user_id: person.user,
+        };
+        handlers::discord_events::left(Arc::clone(&self.worker), args, self.attempt())
+            .await
+            .unwrap();
     }
 
     /// The roles that somebody has in the model of the server.

@@ -44,8 +44,13 @@ pub(crate) fn debtor_role() -> RoleId {
 
 /// Writes the plans `council` and `patron`.
 pub(crate) async fn apply(conn: &mut Connection) {
-    let settings = GuildSettings { debtor_role: Some(debtor_role()), ..GuildSettings::default() };
-    replace_guilds(conn, &BTreeMap::from([(guild(), settings)])).await.unwrap();
+    let settings = GuildSettings {
+        debtor_role: Some(debtor_role()),
+        ..GuildSettings::default()
+    };
+    replace_guilds(conn, &BTreeMap::from([(guild(), settings)]))
+        .await
+        .unwrap();
     apply_plan(conn, "council", COUNCIL, &[member_role()]).await;
     apply_plan(conn, "patron", PATRON, &[member_role(), patron_role()]).await;
     raise_catalog_version(conn).await.unwrap();
@@ -54,7 +59,10 @@ pub(crate) async fn apply(conn: &mut Connection) {
 /// Writes one plan; the version of the catalog is for the caller to raise.
 pub(crate) async fn apply_plan(conn: &mut Connection, slug: &str, price: &str, roles: &[RoleId]) {
     let price = StripePriceId::new(price);
-    let roles = roles.iter().map(|role| GuildRole { guild: guild(), role: *role });
+    let roles = roles.iter().map(|role| GuildRole {
+        guild: guild(),
+        role: *role,
+    });
     let plan = Plan {
         slug: slug.parse().unwrap(),
         name: slug.to_owned(),
@@ -76,6 +84,8 @@ pub(crate) async fn apply_plan(conn: &mut Connection, slug: &str, price: &str, r
         proration: "always".to_owned(),
     };
     upsert_plan(conn, &row).await.unwrap();
-    upsert_plan_prices(conn, &plan.slug, &[price], false).await.unwrap();
+    upsert_plan_prices(conn, &plan.slug, &[price], false)
+        .await
+        .unwrap();
     replace_plan_roles(conn, &plan.slug, &plan.roles).await.unwrap();
 }

@@ -29,7 +29,11 @@ impl Receiver {
                 tell.send(serde_json::from_slice(&body).unwrap()).unwrap();
             }
         });
-        Self { url, bodies: Mutex::new(bodies), _serving: serving }
+        Self {
+            url,
+            bodies: Mutex::new(bodies),
+            _serving: serving,
+        }
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -30,7 +30,8 @@ pub(crate) struct Redis {
 impl Redis {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
     pub(crate) fn new() -> Self {
-        let url = std::env::var("REDIS_URL").expect("REDIS_URL must name a Redis; `cargo xtask test` brings one");
+        let url =
+            std::env::var("REDIS_URL").expect("REDIS_URL must name a Redis; `cargo xtask test` brings one");
         let namespace = format!("test-{:016x}", u64::from_be_bytes(random_bytes(&SystemRng)));
         let link = Link::new(&url, &namespace, LinkOptions::default()).unwrap();
         Self { url, link }
@@ -46,12 +47,18 @@ impl Redis {
             .query_async(&mut self.link.clone())
             .await
             .unwrap();
-        found.ids.iter().map(|entry| taken(&entry.get::<Vec<u8>>("job").unwrap())).collect()
+        found
+            .ids
+            .iter()
+            .map(|entry| taken(&entry.get::<Vec<u8>>("job").unwrap()))
+            .collect()
     }
 
     /// Forgets everything, as `FLUSHALL` would.
     pub(crate) async fn flush(&self) {
-        flush(&mut self.link.clone(), self.link.namespace()).await.unwrap();
+        flush(&mut self.link.clone(), self.link.namespace())
+            .await
+            .unwrap();
     }
 }
 
@@ -65,8 +72,10 @@ fn taken(bytes: &[u8]) -> Taken {
 }
 
 async fn flush(connection: &mut impl redis::aio::ConnectionLike, namespace: &str) -> redis::RedisResult<()> {
-    let keys: Vec<String> =
-        redis::cmd("KEYS").arg(format!("*{namespace}*")).query_async(connection).await?;
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg(format!("*{namespace}*"))
+        .query_async(connection)
+        .await?;
     for key in keys {
         redis::cmd("DEL").arg(key).query_async::<()>(connection).await?;
     }
@@ -78,9 +87,13 @@ impl Drop for Redis {
         // A destructor cannot wait on the test's runtime, so it brings its own.
         let (url, namespace) = (self.url.clone(), self.link.namespace().to_owned());
         let clean = move || -> anyhow::Result<()> {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(async {
-                let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+                let mut connection = redis::Client::open(url)?
+                    .get_multiplexed_async_connection()
+                    .await?;
                 Ok(flush(&mut connection, &namespace).await?)
             })
         };
