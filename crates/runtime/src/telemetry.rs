@@ -61,7 +61,8 @@ where
         LogFormat::Pretty => layer.pretty().boxed(),
     };
     let filter = EnvFilter::try_new(&config.filter)?;
-    Ok(registry().with(layer.with_filter(filter)).into())
+    // Over the whole registry: a filter of the one layer loses events of spans that change threads.
+    Ok(registry().with(filter).with(layer).into())
 }
 
 /// A writer that keeps what is logged, for tests that read it.
