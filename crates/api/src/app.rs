@@ -1,7 +1,7 @@
 //! Which address leads where.
 
 use actix_web::{
-    HttpResponse, Resource, Scope,
+    HttpResponse, Resource, Route, Scope,
     guard::{self, Guard},
     middleware::{Compress, from_fn},
     web::{self, ServiceConfig, delete, get, post, resource},
@@ -41,22 +41,21 @@ pub(crate) fn configure(config: &mut ServiceConfig, health: Health) {
 
 fn everything_else() -> Scope {
     web::scope("")
-        .service(page("/", || read().to(pages::landing::get_landing)))
-        .service(page("/plans", || read().to(pages::plans::get_plans)))
+        .service(page("/", read().to(pages::landing::get_landing)))
+        .service(page("/plans", read().to(pages::plans::get_plans)))
         .service(only(
             "/checkout",
             "POST",
             post().to(pages::checkout::post_checkout),
         ))
-        .service(page("/checkout/success", || {
-            read().to(pages::success::get_success)
-        }))
-        .service(page("/checkout/progress", || {
-            read().to(pages::success::get_progress)
-        }))
-        .service(page("/claim", || read().to(pages::claim::get_claim)))
-        .service(page("/dashboard", || read().to(pages::dashboard::get_dashboard)))
-        .service(page("/dashboard/live", || read().to(pages::dashboard::get_live)))
+        .service(page("/checkout/success", read().to(pages::success::get_success)))
+        .service(page(
+            "/checkout/progress",
+            read().to(pages::success::get_progress),
+        ))
+        .service(page("/claim", read().to(pages::claim::get_claim)))
+        .service(page("/dashboard", read().to(pages::dashboard::get_dashboard)))
+        .service(page("/dashboard/live", read().to(pages::dashboard::get_live)))
         .service(only(
             "/dashboard/fix-roles",
             "POST",
@@ -68,12 +67,12 @@ fn everything_else() -> Scope {
             post().to(pages::checkout::post_portal),
         ))
         .service(only("/events", "GET", get().to(live::get_events)))
-        .service(page("/auth/discord/login", || get().to(sign_in::login)))
-        .service(page("/auth/discord/callback", || get().to(sign_in::callback)))
+        .service(only("/auth/discord/login", "GET", get().to(sign_in::login)))
+        .service(only("/auth/discord/callback", "GET", get().to(sign_in::callback)))
         .service(only("/auth/refresh", "POST", post().to(session::refresh)))
         .service(only("/auth/logout", "POST", post().to(session::logout)))
-        .service(page("/assets/{file}", || read().to(assets::get_asset)))
-        .service(page("/favicon.ico", || read().to(assets::get_favicon)))
+        .service(page("/assets/{file}", read().to(assets::get_asset)))
+        .service(page("/favicon.ico", read().to(assets::get_favicon)))
         .service(api())
         .default_service(web::to(not_found))
 }
@@ -103,7 +102,7 @@ fn api() -> Scope {
 }
 
 /// GET and HEAD.
-fn read() -> actix_web::Route {
+fn read() -> Route {
     web::route().guard(readable())
 }
 
@@ -111,11 +110,11 @@ fn readable() -> impl Guard {
     guard::Any(guard::Get()).or(guard::Head())
 }
 
-fn page(path: &str, route: impl Fn() -> actix_web::Route) -> Resource {
-    only(path, "GET, HEAD", route())
+fn page(path: &str, route: Route) -> Resource {
+    only(path, "GET, HEAD", route)
 }
 
-fn only(path: &str, allow: &'static str, route: actix_web::Route) -> Resource {
+fn only(path: &str, allow: &'static str, route: Route) -> Resource {
     resource(path)
         .route(route)
         .default_service(web::to(move || refuse_method(allow)))

@@ -71,7 +71,7 @@ impl ApiConfig {
 pub struct Limits {
     /// How long the body of a webhook may take to arrive. Stripe itself gives up sooner.
     pub webhook_body_timeout: Duration,
-    /// Sign-ins and refreshes of one client address a minute.
+    /// Sign-ins (two requests each) and refreshes of one client address a minute. A whole office may share one.
     pub sign_ins_per_minute: u32,
     /// Purchases and other calls that reach Stripe or Discord, of one client address a minute.
     pub purchases_per_minute: u32,
@@ -85,8 +85,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             webhook_body_timeout: Duration::from_secs(15),
-            sign_ins_per_minute: 60,
-            purchases_per_minute: 30,
+            sign_ins_per_minute: 200,
+            purchases_per_minute: 120,
             streams: 4096,
             streams_per_member: 8,
         }

@@ -3,7 +3,7 @@
 use rolecall_runtime::config::Origin;
 use url::Url;
 
-/// Where Stripe's own pages are, when Stripe is Stripe.
+/// Where Stripe's own pages are.
 const STRIPE_PAGES: [&str; 2] = ["https://checkout.stripe.com", "https://billing.stripe.com"];
 const STRIPE_API: &str = "https://api.stripe.com";
 
@@ -25,9 +25,9 @@ impl Site {
         discord_api: &Origin,
     ) -> Self {
         let mut form_targets = vec![discord_api.as_str().to_owned()];
-        if stripe_api.as_str() == STRIPE_API {
-            form_targets.extend(STRIPE_PAGES.map(str::to_owned));
-        } else {
+        form_targets.extend(STRIPE_PAGES.map(str::to_owned));
+        if stripe_api.as_str() != STRIPE_API {
+            // A simulator shows its pages where its API is.
             form_targets.push(stripe_api.as_str().to_owned());
         }
         let content_security_policy = format!(
@@ -101,10 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn a_simulator_is_a_form_target_instead_of_stripe() {
+    fn a_simulator_is_a_form_target_too_and_stripes_api_is_none() {
         let site = site("http://127.0.0.1:12111");
         assert!(site.is_form_target(&"http://127.0.0.1:12111/pay/cs_1".parse().unwrap()));
-        assert!(!site.content_security_policy.contains("stripe.com"));
+        assert!(!site.content_security_policy.contains("api.stripe.com"));
     }
 
     #[test]
