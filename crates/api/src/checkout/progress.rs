@@ -208,3 +208,55 @@ fn roles_of(plan: &Plan, guilds: &[(MemberGuild, Vec<MemberRole>)]) -> Roles {
     }
     worst
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(state: CheckoutState, is_recorded: bool, roles: Roles, title: &str, states: [StepState; 3]) {
+        let is_paid = state == CheckoutState::Complete;
+        let steps = [
+            paid_step(state),
+            recorded_step(is_paid, is_recorded),
+            role_step(is_recorded, roles),
+        ];
+        assert_eq!(
+            steps.map(|step| step.state),
+            states,
+            "{state:?} {is_recorded} {roles:?}"
+        );
+        assert_eq!(words(state, is_recorded, roles).0, title);
+    }
+
+    #[test]
+    fn a_purchase_goes_step_by_step() {
+        use CheckoutState::{Complete, Expired, Open};
+        use StepState::{Done, Later, Now, Stuck};
+        check(Open, false, Roles::OnTheWay, "Thank you", [Now, Later, Later]);
+        check(Complete, false, Roles::OnTheWay, "Thank you", [Done, Now, Later]);
+        check(Complete, true, Roles::OnTheWay, "Thank you", [Done, Done, Now]);
+        check(Complete, true, Roles::Given, "You are in", [Done, Done, Done]);
+        check(
+            Complete,
+            true,
+            Roles::NotOnServer,
+            "Almost there",
+            [Done, Done, Stuck],
+        );
+        check(
+            Complete,
+            true,
+            Roles::HeldUp,
+            "Your membership is running",
+            [Done, Done, Stuck],
+        );
+        check(
+            Expired,
+            false,
+            Roles::OnTheWay,
+            "This purchase was not finished",
+            [Stuck, Later, Later],
+        );
+    }
+}
