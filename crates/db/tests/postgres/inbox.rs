@@ -118,7 +118,7 @@ async fn an_event_is_finished_alone_and_for_good() {
         .await
         .unwrap();
     // An attempt that was slow to fail takes nothing back.
-    set_event_failed(&mut tx, &parse("evt_1"), "late", false, at(2))
+    set_event_failed(&mut tx, &parse("evt_1"), "late", true, at(2))
         .await
         .unwrap();
     for (id, expected) in [

@@ -331,7 +331,7 @@ async fn a_mended_server_owes_a_convergence_to_those_in_the_named_states_there()
             .unwrap();
     }
     let member = |n| MemberId::from_uuid(uuid(n));
-    set_converge_due(&mut tx, member(2), Trigger::Checkout, at(1))
+    set_converge_due(&mut tx, member(2), Trigger::Linked, at(1))
         .await
         .unwrap();
     assert_eq!(

@@ -113,7 +113,7 @@ async fn causes_that_wait_add_up_until_a_convergence_clears_them() {
             Trigger::Subscription,
             owed(Trigger::Subscription, false, false),
         ),
-        (2, Trigger::Checkout, owed(Trigger::Checkout, true, false)),
+        (2, Trigger::Linked, owed(Trigger::Linked, true, false)),
         (3, Trigger::Staff, owed(Trigger::Staff, true, true)),
         (4, Trigger::Catalog, owed(Trigger::Catalog, true, true)),
     ] {
@@ -212,7 +212,7 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
     insert_grant(&mut tx, &grant, at(0)).await.unwrap();
     in_guild(&mut tx, guild(1), 2).await;
     in_guild(&mut tx, guild(1), 3).await;
-    set_converge_due(&mut tx, people[3], Trigger::Checkout, at(1))
+    set_converge_due(&mut tx, people[3], Trigger::Linked, at(1))
         .await
         .unwrap();
 
@@ -228,7 +228,7 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
     let waiting = lock_member(&mut tx, people[3]).await.unwrap().unwrap();
     assert_eq!(
         (waiting.trigger, waiting.join),
-        (Some(Trigger::Checkout), true),
+        (Some(Trigger::Linked), true),
         "owed before, and for more"
     );
     assert_eq!(

@@ -26,15 +26,20 @@ use crate::support::{
 
 const CLIENTS: u32 = 20;
 const CONNECTIONS_EACH: u32 = 3;
-const ROUNDS: u32 = 12;
-const TICKS: u32 = 40;
+const ROUNDS: u32 = 8;
+const TICKS: u32 = 25;
 
 /// A database behind a pooler with so many server connections.
 async fn behind_pooler(pool_size: u32) -> (TestDatabase, PgBouncer, SecretString) {
     let test = TestDatabase::create(&admin_url()).await.unwrap();
-    let pooler = PgBouncer::start(test.url(), pool_size).unwrap();
+    let pooler = start(test.url(), pool_size);
     let url = pooler.url(test.name());
     (test, pooler, url)
+}
+
+fn start(server_url: &SecretString, pool_size: u32) -> PgBouncer {
+    // Its error says what to install.
+    PgBouncer::start(server_url, pool_size).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn in_mode(url: &SecretString, pooler: PoolerMode) -> Database {
@@ -65,7 +70,7 @@ async fn live(database: &Database, n: u32) -> Result<(), DbError> {
     };
     let mut tx = database.begin().await?;
     insert_member(&mut tx, &member).await?;
-    set_converge_due(&mut tx, member_id, Trigger::Checkout, at(n.into())).await?;
+    set_converge_due(&mut tx, member_id, Trigger::Linked, at(n.into())).await?;
     tx.commit().await?;
 
     let mut tx = database.begin().await?;
@@ -293,9 +298,9 @@ async fn a_server_that_ends_a_connection_behind_the_pooler_is_an_outage_and_the_
 #[test]
 fn every_test_of_this_suite_also_passes_through_the_pooler() {
     // No test needs more than three transactions at a time to get on.
-    let pooler = PgBouncer::start(&admin_url(), 4).unwrap();
+    let pooler = start(&admin_url(), 4);
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--skip", "pooler::", "--color", "never"])
+        .args(["--skip", "pooler::", "--test-threads", "4", "--color", "never"])
         .env(POOLER_PORT, pooler.port().to_string())
         .output()
         .unwrap();
