@@ -80,6 +80,9 @@ impl Mailer {
                 MailError::Config("SMTP_URL cannot be used (example: smtps://user:password@mail.example.com)")
             })?
             .timeout(Some(TIMEOUT))
+            // A connection for each message: a sending that is cut off leaves one in the middle of its
+            // conversation, and the next message would be refused in its place.
+            .pool_config(smtp::PoolConfig::new().max_size(0))
             .build();
         Ok(Self { transport, from })
     }
