@@ -104,7 +104,7 @@ async fn who_asks_to_be_added_is_although_a_command_that_cannot_add_them_is_unde
     world.grant(&person).await;
     let first = world.commands().await.pop().unwrap();
     assert_eq!(first.join, None, "nobody asked");
-    world.converge(&person, Trigger::Checkout).await;
+    world.converge(&person, Trigger::Linked).await;
     world.carry_out(&first).await;
     world.settle().await;
     assert!(world.bot().is_in(person.key()));

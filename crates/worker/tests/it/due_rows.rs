@@ -119,6 +119,7 @@ async fn a_convergence_that_is_owed_is_made_although_its_hint_is_lost() {
     world.buy(&person, COUNCIL);
     world.follow().await;
     world.link(&person).await;
+    world.give_token(&person).await;
     world.owe_convergence(&person, Trigger::Linked).await;
     world.redis.flush().await;
     world.advance(TimeDelta::seconds(19));
