@@ -24,16 +24,6 @@ use crate::{
     metrics::Metrics, sync::turns::Turns,
 };
 
-/// The queues, and how many of each one's jobs run at a time: more than the pool has connections,
-/// because most of a job is waiting for Stripe.
-const QUEUES: [(Queue, usize); 5] = [
-    (Queue::AccountEvents, 4),
-    (Queue::StripeEvents, 8),
-    (Queue::RoleOutcomes, 4),
-    (Queue::DiscordEvents, 2),
-    (Queue::Jobs, 4),
-];
-
 /// Runs the worker until it is told to stop and has drained.
 pub async fn run(config: WorkerConfig, health: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let tasks = Tasks::new(shutdown.clone());
@@ -61,7 +51,7 @@ pub async fn run(config: WorkerConfig, health: TcpListener, shutdown: Shutdown) 
         metrics: queue_metrics,
         consumer: ctx.name.clone(),
     };
-    for (queue, concurrency) in QUEUES {
+    for (queue, concurrency) in handlers::QUEUES {
         let options = Options {
             concurrency,
             prefetch: concurrency,

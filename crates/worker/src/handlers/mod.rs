@@ -13,9 +13,20 @@ pub mod sync_subscription;
 
 use std::sync::Arc;
 
-use rolecall_queue::Registry;
+use rolecall_queue::{Queue, Registry};
 
 use crate::ctx::Ctx;
+
+/// The queues, and how many of each one's jobs run at a time: more than the pool has connections,
+/// because most of a job is waiting for Stripe. Of events so many that those of a burst are kept before
+/// their subscription is read, and one read covers them all.
+pub const QUEUES: [(Queue, usize); 5] = [
+    (Queue::AccountEvents, 4),
+    (Queue::StripeEvents, 32),
+    (Queue::RoleOutcomes, 4),
+    (Queue::DiscordEvents, 2),
+    (Queue::Jobs, 4),
+];
 
 /// Every kind that the worker handles.
 pub fn registry() -> Registry<Ctx> {

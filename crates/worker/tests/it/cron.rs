@@ -1,6 +1,6 @@
 //! Recurring jobs: each tick is run once over all workers, and by hand at any time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use rolecall_db::cron_runs::{find_run, insert_manual_run, insert_tick};
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{World, plans::COUNCIL, soon};
+use crate::support::{World, plans::COUNCIL, soon, until};
 
 impl World {
     /// Staff asks for a run by hand.
@@ -45,22 +45,13 @@ impl World {
     /// Waits until so many runs of `due_sweep` have ended, and returns all.
     async fn finished_sweeps(&self, count: usize) -> Vec<Value> {
         let sql = "SELECT to_jsonb(t) FROM cron_runs t WHERE job = 'due_sweep' ORDER BY scheduled_for";
-        soon(async {
-            let mut ticks = tokio::time::interval(Duration::from_millis(20));
-            loop {
-                ticks.tick().await;
-                let rows = self.rows(sql).await;
-                if rows
-                    .iter()
-                    .filter(|row| row["finished_at"] != Value::Null)
-                    .count()
-                    >= count
-                {
-                    return rows;
-                }
-            }
-        })
-        .await
+        let finished = |rows: &[Value]| {
+            rows.iter()
+                .filter(|row| row["finished_at"] != Value::Null)
+                .count()
+        };
+        until(async || finished(&self.rows(sql).await) >= count).await;
+        self.rows(sql).await
     }
 }
 

@@ -1,10 +1,7 @@
 //! Redis carries hints only: forgetting everything in it costs time and no work.
 
 use chrono::TimeDelta;
-use rolecall_db::{
-    inbox::{NewInboxEvent, insert_event},
-    member_guilds::GuildState,
-};
+use rolecall_db::member_guilds::GuildState;
 use rolecall_domain::trigger::Trigger;
 use rolecall_queue::Queue;
 use rolecall_sandbox::stripe::faults::FaultKind;
@@ -21,17 +18,7 @@ async fn an_event_that_was_kept_and_forgotten_by_redis_is_taken_up_again() {
     world.buy(&person, COUNCIL);
     // Kept, and then the worker and Redis died.
     for event in world.new_events() {
-        let new = NewInboxEvent {
-            id: &event.event_id,
-            kind: &event.event_type,
-            livemode: false,
-            occurred_at: event.created,
-            payload: &event.payload,
-            next_attempt_at: world.now() + TimeDelta::minutes(1),
-        };
-        let mut tx = world.worker.db.begin().await.unwrap();
-        insert_event(&mut tx, &new).await.unwrap();
-        tx.commit().await.unwrap();
+        world.keep(&event).await;
     }
     world.redis.flush().await;
     world.cron("due_sweep").await;

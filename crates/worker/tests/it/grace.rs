@@ -117,6 +117,27 @@ async fn a_late_event_corrects_a_date_that_was_taken_from_the_invoice() {
 }
 
 #[tokio::test]
+async fn a_failure_that_waited_in_the_inbox_while_another_event_was_read_still_dates_the_debt() {
+    let world = World::start().await;
+    let (person, subscription) = world.council_member().await;
+    world.advance(TimeDelta::days(30));
+    world.stripe.fail_payment(&subscription).unwrap();
+    let mut events = world.new_events();
+    let failure = events.iter().position(is_failure).unwrap();
+    let mut failure = events.remove(failure);
+    failure.created += TimeDelta::hours(1);
+    world.advance(TimeDelta::days(1));
+    // One worker has kept it and does no more for now; another one reads for the other events.
+    world.keep(&failure).await;
+    for event in events {
+        world.deliver(&event).await.unwrap();
+    }
+    assert_ne!(world.owed_since(&person).await, Some(failure.created));
+    world.deliver(&failure).await.unwrap();
+    assert_eq!(world.owed_since(&person).await, Some(failure.created));
+}
+
+#[tokio::test]
 async fn later_attempts_do_not_start_grace_anew_even_if_the_first_failure_was_lost() {
     let world = World::start().await;
     let (person, subscription) = world.council_member().await;

@@ -17,7 +17,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rolecall_db::testing::TestDatabase;
+use rolecall_db::{
+    inbox::{NewInboxEvent, insert_event},
+    testing::TestDatabase,
+};
 use rolecall_domain::{clock::Clock, ids::uuid_v7};
 use rolecall_queue::{Attempt, Documents, JobError, Producer, jobs::StripeEvent};
 use rolecall_sandbox::{
@@ -31,7 +34,7 @@ use rolecall_sandbox::{
 use rolecall_stripe::client::{Client, config::StripeClientConfig, retry::RetryPolicy};
 use rolecall_worker::{
     catalog::CatalogCache, cron, ctx::Ctx, handlers::stripe_event, mail::Mailer, metrics::Metrics,
-    sync::turns::Turns,
+    sync::turns::Turns, timing::EVENT_OVERDUE,
 };
 use serde_json::{Value, json};
 
@@ -166,6 +169,21 @@ impl World {
         };
         self.stripe
             .read(|stripe| stripe.events.rows()[place..].iter().map(told).collect())
+    }
+
+    /// Keeps an event, as a worker does that then dies.
+    pub(crate) async fn keep(&self, event: &StripeEvent) {
+        let new = NewInboxEvent {
+            id: &event.event_id,
+            kind: &event.event_type,
+            livemode: false,
+            occurred_at: event.created,
+            payload: &event.payload,
+            next_attempt_at: self.now() + EVENT_OVERDUE,
+        };
+        let mut tx = self.worker.db.begin().await.unwrap();
+        insert_event(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Delivers an event.
@@ -318,4 +336,15 @@ pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T
         let result = tokio::time::timeout(PATIENCE, future).await;
         result.unwrap_or_else(|_| panic!("waited in vain at {caller}"))
     }
+}
+
+/// Asks again and again until the answer is yes.
+#[track_caller]
+pub(crate) fn until(condition: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
+    soon(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        while !condition().await {
+            ticks.tick().await;
+        }
+    })
 }
