@@ -1,0 +1,182 @@
+//! The calls to Discord: only with the lease, never with a token that was refused, and counted.
+
+use std::sync::Arc;
+
+use rolecall_discord::{
+    error::{DiscordError, ErrorClass},
+    limiter::Lane,
+    rest::{Application, BotClient, GatewayBot, Guild, Joined, Member},
+};
+use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
+use secrecy::SecretString;
+
+use crate::{
+    guard::{Guard, LeaseLost},
+    metrics::Metrics,
+    status::{Status, TOKEN_REFUSED},
+};
+
+/// Why a call did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// Not ours to make any more.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+    /// Discord has refused the token: no call is made until that is over.
+    #[error("{TOKEN_REFUSED}")]
+    TokenRefused,
+    /// Discord said no, or nothing.
+    #[error(transparent)]
+    Discord(#[from] DiscordError),
+}
+
+/// The calls to Discord.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    client: Arc<BotClient>,
+    guard: Guard,
+    status: Arc<Status>,
+    metrics: Metrics,
+}
+
+/// Somebody in a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Person {
+    pub(crate) guild_id: GuildId,
+    pub(crate) user_id: DiscordUserId,
+}
+
+impl Rest {
+    pub(crate) fn new(
+        client: &Arc<BotClient>,
+        guard: &Guard,
+        status: &Arc<Status>,
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            client: Arc::clone(client),
+            guard: guard.clone(),
+            status: Arc::clone(status),
+            metrics: metrics.clone(),
+        }
+    }
+
+    pub(crate) async fn gateway_bot(&self) -> Result<GatewayBot, CallError> {
+        self.call("gateway_bot", self.client.gateway_bot(Lane::Now)).await
+    }
+
+    pub(crate) async fn current_application(&self) -> Result<Application, CallError> {
+        self.call("current_application", self.client.current_application(Lane::Bulk))
+            .await
+    }
+
+    pub(crate) async fn guild(&self, guild_id: GuildId) -> Result<Guild, CallError> {
+        self.call("guild", self.client.guild(guild_id, Lane::Now)).await
+    }
+
+    pub(crate) async fn member(&self, person: Person, lane: Lane) -> Result<Option<Member>, CallError> {
+        self.call(
+            "get_member",
+            self.client.get_member(person.guild_id, person.user_id, lane),
+        )
+        .await
+    }
+
+    pub(crate) async fn add_member(
+        &self,
+        person: Person,
+        access_token: &SecretString,
+        roles: &[RoleId],
+        lane: Lane,
+    ) -> Result<Joined, CallError> {
+        let call = self
+            .client
+            .add_member(person.guild_id, person.user_id, access_token, roles, lane);
+        self.call("add_member", call).await
+    }
+
+    pub(crate) async fn add_role(
+        &self,
+        person: Person,
+        role: RoleId,
+        reason: &str,
+        lane: Lane,
+    ) -> Result<(), CallError> {
+        self.call(
+            "add_role",
+            self.client
+                .add_role(person.guild_id, person.user_id, role, reason, lane),
+        )
+        .await
+    }
+
+    pub(crate) async fn remove_role(
+        &self,
+        person: Person,
+        role: RoleId,
+        reason: &str,
+        lane: Lane,
+    ) -> Result<(), CallError> {
+        self.call(
+            "remove_role",
+            self.client
+                .remove_role(person.guild_id, person.user_id, role, reason, lane),
+        )
+        .await
+    }
+
+    /// Tries a refused token once more.
+    pub(crate) async fn try_token(&self) -> Result<(), CallError> {
+        self.attempt("current_user", self.client.current_user(Lane::Now))
+            .await?;
+        self.status.set_token_refused(false);
+        tracing::info!("Discord accepts the bot token again");
+        Ok(())
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, DiscordError>>,
+    ) -> Result<T, CallError> {
+        if self.status.is_token_refused() {
+            return Err(CallError::TokenRefused);
+        }
+        self.attempt(name, call).await
+    }
+
+    async fn attempt<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, DiscordError>>,
+    ) -> Result<T, CallError> {
+        let answer = self.guard.run(call).await?;
+        self.metrics
+            .request(name, answer.as_ref().map_or_else(status_of, |_| Some(200)));
+        let Err(error) = answer else {
+            self.status.called(None);
+            return answer.map_err(CallError::from);
+        };
+        if error.class() == ErrorClass::TokenInvalid {
+            // Said once: everything else that was on its way fails of the same cause.
+            if !self.status.is_token_refused() {
+                tracing::error!("{TOKEN_REFUSED}");
+            }
+            self.status.set_token_refused(true);
+            return Err(CallError::TokenRefused);
+        }
+        // A refusal is an answer: Discord is there.
+        self.status
+            .called(error.is_transient().then(|| error.to_string()));
+        Err(error.into())
+    }
+}
+
+fn status_of(error: &DiscordError) -> Option<u16> {
+    match error {
+        DiscordError::Refused { status, .. } | DiscordError::Outage { status, .. } => Some(*status),
+        DiscordError::RateLimited { .. } => Some(429),
+        DiscordError::Decode { .. } => Some(200),
+        DiscordError::BudgetSpent(_) | DiscordError::NoAnswer { .. } | DiscordError::Request { .. } => None,
+    }
+}

@@ -1,0 +1,174 @@
+//! How the connections to Discord are, for health and metrics.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rolecall_discord::rest::SessionStartLimit;
+
+/// What to do about a token that Discord refuses.
+pub(crate) const TOKEN_REFUSED: &str =
+    "Discord refuses the bot token: put a current one into DISCORD_BOT_TOKEN and restart the bot";
+
+/// How the connections to Discord are.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    gateway: Mutex<Gateway>,
+    rest: Mutex<Rest>,
+}
+
+/// How far the gateway connection is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Phase {
+    /// Not ours to hold.
+    #[default]
+    Standby,
+    /// On the way to a session, or back to it.
+    Connecting,
+    /// A session is carried.
+    Live,
+    /// Waiting for something that comes by itself.
+    Waiting(String),
+    /// Somebody has to do something.
+    Broken(String),
+}
+
+#[derive(Debug, Default)]
+struct Gateway {
+    phase: Phase,
+    connected_at: Option<Instant>,
+    heartbeat: Option<Duration>,
+    acked_at: Option<Instant>,
+    dispatched_at: Option<Instant>,
+    starts: Option<SessionStartLimit>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
+    token_refused: bool,
+    last_failure: Option<String>,
+}
+
+impl Status {
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        let mut gateway = self.gateway();
+        if phase != Phase::Live {
+            (gateway.connected_at, gateway.acked_at, gateway.dispatched_at) = (None, None, None);
+        }
+        gateway.phase = phase;
+    }
+
+    /// HELLO: a connection is there, and this is how often it wants a heartbeat.
+    pub(crate) fn greeted(&self, heartbeat: Duration) {
+        let mut gateway = self.gateway();
+        gateway.connected_at = Some(Instant::now());
+        gateway.heartbeat = Some(heartbeat);
+    }
+
+    /// A heartbeat was acknowledged then.
+    pub(crate) fn acked(&self, at: Instant) {
+        self.gateway().acked_at = Some(at);
+    }
+
+    /// An event came.
+    pub(crate) fn dispatched(&self) {
+        self.gateway().dispatched_at = Some(Instant::now());
+    }
+
+    /// How many sessions may still be started.
+    pub(crate) fn set_starts(&self, starts: SessionStartLimit) {
+        self.gateway().starts = Some(starts);
+    }
+
+    pub(crate) fn starts_remaining(&self) -> Option<u32> {
+        self.gateway().starts.map(|starts| starts.remaining)
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.gateway().phase == Phase::Live
+    }
+
+    /// Since the last acknowledged heartbeat, or since the connection if there was none yet.
+    pub(crate) fn ack_age(&self) -> Option<Duration> {
+        let gateway = self.gateway();
+        gateway.acked_at.or(gateway.connected_at).map(|at| at.elapsed())
+    }
+
+    /// Whether the gateway is well, in words.
+    pub(crate) fn gateway_report(&self) -> Result<String, String> {
+        let gateway = self.gateway();
+        match &gateway.phase {
+            Phase::Standby => Ok("held by the bot that leads".to_owned()),
+            Phase::Connecting => Err("connecting".to_owned()),
+            Phase::Waiting(why) | Phase::Broken(why) => Err(why.clone()),
+            Phase::Live => gateway.liveness(),
+        }
+    }
+
+    /// Discord refused the token: nothing is sent any more.
+    pub(crate) fn set_token_refused(&self, refused: bool) {
+        self.rest().token_refused = refused;
+    }
+
+    pub(crate) fn is_token_refused(&self) -> bool {
+        self.rest().token_refused
+    }
+
+    /// How the last call went.
+    pub(crate) fn called(&self, failure: Option<String>) {
+        self.rest().last_failure = failure;
+    }
+
+    /// Whether calls work, in words.
+    pub(crate) fn rest_report(&self) -> Result<String, String> {
+        let rest = self.rest();
+        match &rest.last_failure {
+            _ if rest.token_refused => Err(TOKEN_REFUSED.to_owned()),
+            Some(failure) => Err(failure.clone()),
+            None => Ok("answers".to_owned()),
+        }
+    }
+
+    fn gateway(&self) -> MutexGuard<'_, Gateway> {
+        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gateway {
+    /// A zombie looks connected but acknowledges nothing.
+    fn liveness(&self) -> Result<String, String> {
+        let age = |at: Option<Instant>| {
+            at.map_or_else(
+                || "none yet".to_owned(),
+                |at| format!("{} s ago", at.elapsed().as_secs()),
+            )
+        };
+        let starts = self.starts.map_or_else(String::new, |starts| {
+            format!(
+                ", {} of {} session starts left today",
+                starts.remaining, starts.total
+            )
+        });
+        let detail = format!(
+            "heartbeat ack {}, last event {}{starts}",
+            age(self.acked_at),
+            age(self.dispatched_at)
+        );
+        let silence = self
+            .acked_at
+            .or(self.connected_at)
+            .map(|at| at.elapsed())
+            .unwrap_or_default();
+        match self.heartbeat {
+            Some(heartbeat) if silence > heartbeat.mul_f64(2.5) => {
+                Err(format!("the connection is dead: {detail}"))
+            }
+            _ => Ok(detail),
+        }
+    }
+}
