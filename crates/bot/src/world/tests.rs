@@ -1,0 +1,225 @@
+//! What becomes known from which events, and what of it is told.
+
+use std::sync::Arc;
+
+use rolecall_queue::{
+    Documents, Link, LinkOptions,
+    catalog::{CatalogDocument, CatalogGuild},
+};
+use rolecall_runtime::clock::SystemClock;
+
+use super::*;
+use crate::gateway::event::Payload;
+
+fn guild() -> GuildId {
+    GuildId::new(1).unwrap()
+}
+
+fn key() -> Key {
+    (guild(), DiscordUserId::new(5).unwrap())
+}
+
+fn presence(roles: &[u64]) -> Presence {
+    Presence {
+        roles: roles.iter().map(|id| RoleId::new(*id).unwrap()).collect(),
+        pending: false,
+    }
+}
+
+/// A world with a session, a server whose role 20 is mapped and whose role 30 is not, and the bot in it.
+fn world() -> Arc<World> {
+    let link = Link::new("redis://nowhere", "test", LinkOptions::default()).unwrap();
+    let catalog = Arc::new(Catalog::new(Documents::new(&link)));
+    let mapped = CatalogGuild {
+        guild_id: guild(),
+        mapped_roles: vec![RoleId::new(20).unwrap()],
+        debtor_role: None,
+        introduced_role: None,
+        introductions_channel: None,
+        alumni_role: None,
+    };
+    catalog.learn(CatalogDocument {
+        version: 1,
+        guilds: vec![mapped],
+    });
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let world = Arc::new(World::new(&catalog, &clock, guild(), true));
+    world.session_started(SavedSession {
+        id: "s".to_owned(),
+        sequence: 1,
+        resume_url: "wss://x".to_owned(),
+        intents: 3,
+        bot_user_id: DiscordUserId::new(9).unwrap(),
+    });
+    let body = r#""GUILD_CREATE","d":{"id":"1","name":"Council","roles":[
+        {"id":"1","name":"@everyone","position":0,"permissions":"1"},
+        {"id":"20","name":"Member","position":1,"permissions":"0"},
+        {"id":"40","name":"Bot","position":5,"permissions":"268435456"}],
+        "members":[{"user":{"id":"9"},"roles":["40"]}]}"#;
+    hear(&world, 2, body);
+    world
+}
+
+fn hear(world: &World, sequence: u64, rest: &str) {
+    let text = format!(r#"{{"op":0,"s":{sequence},"t":{rest}}}"#);
+    world.apply(Payload::read(&text).unwrap().event().unwrap(), sequence);
+}
+
+fn update(world: &World, sequence: u64, roles: &[u64]) {
+    member(world, sequence, "GUILD_MEMBER_UPDATE", roles);
+}
+
+fn member(world: &World, sequence: u64, kind: &str, roles: &[u64]) {
+    let roles: Vec<String> = roles.iter().map(u64::to_string).collect();
+    let roles = serde_json::to_string(&roles).unwrap();
+    hear(
+        world,
+        sequence,
+        &format!(r#""{kind}","d":{{"guild_id":"1","user":{{"id":"5"}},"roles":{roles}}}"#),
+    );
+}
+
+/// What is told of people, all of it.
+fn told(world: &World) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    while let Next::Now(ticket) = world.next_fact() {
+        world.published();
+        if ticket.subject == Subject::Member(key()) {
+            facts.push(ticket.fact);
+        }
+    }
+    facts
+}
+
+#[test]
+fn the_first_sighting_is_told_and_then_only_what_concerns_us() {
+    let world = world();
+    update(&world, 3, &[30]);
+    assert_eq!(
+        told(&world),
+        [Fact::Changed(presence(&[30]))],
+        "a mapped role may have been taken unseen"
+    );
+    update(&world, 4, &[30, 31]);
+    assert_eq!(told(&world), []);
+    update(&world, 5, &[20, 30, 31]);
+    assert_eq!(told(&world), [Fact::Changed(presence(&[20, 30, 31]))]);
+}
+
+#[test]
+fn coming_twice_and_leaving_twice_are_told_once() {
+    let world = world();
+    for sequence in 3..5 {
+        member(&world, sequence, "GUILD_MEMBER_ADD", &[]);
+    }
+    assert_eq!(told(&world), [Fact::Joined(presence(&[]))]);
+    for sequence in 5..7 {
+        member(&world, sequence, "GUILD_MEMBER_REMOVE", &[]);
+    }
+    assert_eq!(told(&world), [Fact::Left]);
+    assert_eq!(world.fresh(key()), Some(None));
+}
+
+#[test]
+fn nobody_is_known_freshly_while_the_connection_is_gone_or_after_a_new_session() {
+    let world = world();
+    update(&world, 3, &[20]);
+    assert_eq!(world.fresh(key()), Some(Some(presence(&[20]))));
+    world.disconnected();
+    assert_eq!(world.fresh(key()), None);
+    world.session_resumed();
+    assert_eq!(world.fresh(key()), Some(Some(presence(&[20]))));
+    let session = world.session_to_save().unwrap();
+    world.session_started(session);
+    assert_eq!(world.fresh(key()), None);
+}
+
+#[test]
+fn a_session_is_saved_only_up_to_what_was_told() {
+    let world = world();
+    told(&world);
+    // The server waits to settle, so the event before it is the last that is through.
+    assert_eq!(world.session_to_save().unwrap().sequence, 1);
+    update(&world, 3, &[20]);
+    update(&world, 4, &[]);
+    assert_eq!(world.session_to_save().unwrap().sequence, 1);
+    world.state().outbox.hurry(Instant::now());
+    told(&world);
+    assert_eq!(world.session_to_save().unwrap().sequence, 4);
+}
+
+#[test]
+fn our_own_writes_are_not_news_but_what_differs_from_the_report_is() {
+    let world = world();
+    update(&world, 3, &[30]);
+    told(&world);
+    let writing = world.begin(key());
+    update(&world, 4, &[20, 30]);
+    writing.finish(Some(presence(&[20, 30])));
+    assert_eq!(told(&world), []);
+
+    let writing = world.begin(key());
+    update(&world, 5, &[30]);
+    writing.finish(Some(presence(&[20, 30])));
+    assert_eq!(
+        told(&world),
+        [Fact::Changed(presence(&[30]))],
+        "staff took it between our look and our report"
+    );
+
+    let writing = world.begin(key());
+    update(&world, 6, &[20, 30]);
+    drop(writing);
+    assert_eq!(
+        told(&world),
+        [Fact::Changed(presence(&[20, 30]))],
+        "a command that broke off reports nothing"
+    );
+}
+
+#[test]
+fn a_look_does_not_overwrite_what_the_gateway_told_meanwhile() {
+    let world = world();
+    let writing = world.begin(key());
+    let mark = writing.mark();
+    update(&world, 3, &[20]);
+    assert_eq!(writing.saw(mark, Some(presence(&[]))), Some(presence(&[20])));
+    let mark = writing.mark();
+    assert_eq!(writing.saw(mark, Some(presence(&[30]))), Some(presence(&[30])));
+    assert_eq!(world.fresh(key()), Some(Some(presence(&[30]))));
+}
+
+#[test]
+fn a_deleted_role_is_gone_from_everybody() {
+    let world = world();
+    update(&world, 3, &[20, 30]);
+    hear(
+        &world,
+        4,
+        r#""GUILD_ROLE_DELETE","d":{"guild_id":"1","role_id":"20"}"#,
+    );
+    assert_eq!(world.fresh(key()), Some(Some(presence(&[30]))));
+    let fault = world.fault_of(guild(), RoleId::new(20).unwrap()).unwrap();
+    assert_eq!(fault.id(), "role_unknown");
+}
+
+#[test]
+fn the_bots_own_roles_decide_what_it_may_give() {
+    let world = world();
+    assert_eq!(world.fault_of(guild(), RoleId::new(20).unwrap()), None);
+    assert_eq!(world.setup_faults(), Some(vec![]));
+    hear(
+        &world,
+        3,
+        r#""GUILD_MEMBER_UPDATE","d":{"guild_id":"1","user":{"id":"9"},"roles":[]}"#,
+    );
+    let faults = world.setup_faults().unwrap();
+    assert!(
+        faults[0].contains("Council") && faults[0].contains("Manage Roles"),
+        "{faults:?}"
+    );
+    assert!(
+        matches!(world.next_fact(), Next::At(_)),
+        "the change is told after a while"
+    );
+}

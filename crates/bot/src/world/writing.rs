@@ -1,0 +1,154 @@
+//! Somebody who is being written: their events are our own echo, and go to whoever waits for it.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use rolecall_domain::ids::GuildId;
+use tokio::{sync::Notify, time::timeout};
+
+use crate::world::{Fact, Key, Presence, Sighting, State, World};
+
+/// Somebody is being written.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) notify: Arc<Notify>,
+    /// Events since the writing began.
+    pub(super) events: u64,
+}
+
+/// The right to write somebody. While it lasts, what the gateway tells of them is not told the worker; in the end it
+/// is, if it is not what was reported.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    world: Arc<World>,
+    key: Key,
+    notify: Arc<Notify>,
+    /// What is told in the end unless it is still so.
+    reported: Option<Sighting>,
+}
+
+/// How much was known when a look began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(Option<u64>);
+
+impl World {
+    /// Begins to write somebody. At most one at a time may.
+    pub(crate) fn begin(self: &Arc<Self>, key: Key) -> Writing {
+        let mut state = self.state();
+        let watch = Watch::default();
+        let notify = Arc::clone(&watch.notify);
+        let reported = state.members.get(key).cloned();
+        state.writing.insert(key, watch);
+        Writing {
+            world: Arc::clone(self),
+            key,
+            notify,
+            reported,
+        }
+    }
+}
+
+impl Writing {
+    /// To be called before a look by REST.
+    pub(crate) fn mark(&self) -> Mark {
+        let state = self.world.state();
+        Mark(
+            state
+                .writing
+                .get(&self.key)
+                .filter(|_| state.live)
+                .map(|watch| watch.events),
+        )
+    }
+
+    /// Keeps what a look that began at `mark` has shown, unless the gateway knows better; returns what holds.
+    pub(crate) fn saw(&self, mark: Mark, sighting: Sighting) -> Sighting {
+        if !self.world.sees_members {
+            return sighting;
+        }
+        let mut state = self.world.state();
+        let events = state.writing.get(&self.key).map(|watch| watch.events);
+        match state.members.get(self.key) {
+            Some(newer) if events != mark.0 && state.live => newer.clone(),
+            _ => {
+                if state.live && mark.0.is_some() {
+                    state.members.insert(self.key, sighting.clone());
+                }
+                sighting
+            }
+        }
+    }
+
+    /// Waits until the gateway has told something that `satisfies`, but not for long.
+    pub(crate) async fn echo(
+        &self,
+        patience: Duration,
+        satisfies: impl Fn(&Presence) -> bool,
+    ) -> Option<Presence> {
+        let heard = async {
+            loop {
+                if let Some(presence) = self.world.fresh(self.key).flatten().filter(&satisfies) {
+                    return presence;
+                }
+                self.notify.notified().await;
+            }
+        };
+        timeout(patience, heard).await.ok()
+    }
+
+    /// Ends with this report: only what differs from it is news.
+    pub(crate) fn finish(mut self, sighting: Sighting) {
+        self.reported = Some(sighting);
+    }
+
+    /// Ends without a report, because another writing of the same person follows and will have one.
+    pub(crate) fn hand_on(mut self) {
+        let now = self.world.state().members.get(self.key).cloned();
+        self.reported = now;
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut state = self.world.state();
+        state.writing.remove(&self.key);
+        let (Some(reported), Some(now)) = (self.reported.take(), state.members.get(self.key).cloned()) else {
+            return;
+        };
+        if let Some(fact) = self.world.news(self.key.0, Some(&reported), &now) {
+            self.world
+                .tell_member(&mut state, self.key, fact, self.world.now());
+        }
+    }
+}
+
+impl World {
+    /// What there is to tell about somebody who was seen like `before` and is now like `now`.
+    pub(super) fn news(&self, guild_id: GuildId, before: Option<&Sighting>, now: &Sighting) -> Option<Fact> {
+        match (before, now) {
+            (Some(None), None) => None,
+            (_, None) => Some(Fact::Left),
+            (Some(None), Some(presence)) => Some(Fact::Joined(presence.clone())),
+            (Some(Some(before)), Some(presence)) if !self.differs(guild_id, before, presence) => None,
+            (_, Some(presence)) => Some(Fact::Changed(presence.clone())),
+        }
+    }
+
+    /// Whether the difference between two sightings concerns us.
+    fn differs(&self, guild_id: GuildId, before: &Presence, now: &Presence) -> bool {
+        let mapped = self.catalog.mapped(guild_id).unwrap_or_default();
+        before.pending != now.pending
+            || before
+                .roles
+                .symmetric_difference(&now.roles)
+                .any(|role| mapped.contains(role))
+    }
+
+    pub(super) fn tell_member(&self, state: &mut State, key: Key, fact: Fact, at: DateTime<Utc>) {
+        let sequence = state.sequence();
+        state
+            .outbox
+            .put_member(key, fact, sequence, at, std::time::Instant::now());
+        self.stirred.notify_one();
+    }
+}
