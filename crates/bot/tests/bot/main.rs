@@ -1,0 +1,10 @@
+//! The bot against a real Redis and a simulated Discord. Needs `redis-server` on the path.
+#![cfg(test)]
+
+mod commands;
+mod gateway;
+mod leadership;
+mod privacy;
+mod process;
+mod sightings;
+mod support;
