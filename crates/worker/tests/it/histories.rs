@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::support::{
     Person, World,
     plans::{COUNCIL, GRACE, PATRON, debtor_role, member_role, patron_role},
-    soon,
+    soon, until,
 };
 
 const HISTORIES: u64 = 25;
@@ -157,9 +157,52 @@ impl History {
         while !self.waiting.is_empty() {
             self.deliver_some().await;
         }
+        self.finish().await;
+        self.end_with_a_slow_read().await;
+        self.finish().await;
+    }
+
+    /// Waits for what is under way.
+    async fn finish(&mut self) {
         while let Some(done) = soon(self.under_way.join_next()).await {
             done.unwrap();
         }
+    }
+
+    /// One worker asks, and hears the answer late. What happens meanwhile, which is the last that happens,
+    /// is told to the other one.
+    async fn end_with_a_slow_read(&mut self) {
+        let world = Arc::clone(&self.world);
+        let stripe = &world.stripe;
+        let is_alive = |id: &&String| !stripe.read(|stripe| stripe.subscription(id).unwrap().over());
+        let Some(subscription) = self.subscriptions.iter().find(is_alive).cloned() else {
+            return;
+        };
+        stripe.clear_request_faults();
+        stripe
+            .act(&subscription, &Action::SetQuantity { quantity: 9 })
+            .unwrap();
+        let reads = world.reads(&subscription);
+        world.slow_reads(&subscription, 1, 200);
+        for event in world.new_events() {
+            self.begin(0, event);
+        }
+        until(async || world.reads(&subscription) > reads).await;
+        let status = stripe.read(|stripe| stripe.subscription(&subscription).unwrap().status);
+        stripe.act(&subscription, &any_action(&mut self.rng, status)).ok();
+        if self.rng.chance(50) {
+            stripe.cancel(&subscription).ok();
+        }
+        for event in world.new_events() {
+            self.begin(1, event);
+        }
+    }
+
+    /// Begins a delivery to a worker.
+    fn begin(&mut self, worker: usize, event: StripeEvent) {
+        let (world, ctx) = (Arc::clone(&self.world), Arc::clone(&self.workers[worker]));
+        self.under_way
+            .spawn(async move { deliver(&world, &ctx, &event).await });
     }
 
     /// What has happened is to be delivered once to three times.
@@ -179,12 +222,8 @@ impl History {
             }
             let place = self.rng.below(u64::try_from(self.waiting.len()).unwrap());
             let event = self.waiting.swap_remove(usize::try_from(place).unwrap());
-            let (world, ctx) = (
-                Arc::clone(&self.world),
-                Arc::clone(pick(&mut self.rng, &self.workers)),
-            );
-            self.under_way
-                .spawn(async move { deliver(&world, &ctx, &event).await });
+            let worker = usize::from(self.rng.chance(50));
+            self.begin(worker, event);
         }
         for _ in 0..self.rng.below(10) {
             if let Some(done) = soon(self.under_way.join_next()).await {

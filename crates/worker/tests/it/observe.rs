@@ -267,7 +267,7 @@ async fn who_left_while_their_command_was_under_way_is_not_pulled_back() {
     let world = World::start().await;
     let person = world.outsider().await;
     world.give_token(&person).await;
-    world.buy(&person, COUNCIL);
+    let subscription = world.buy(&person, COUNCIL);
     world.deliver_new().await;
     // The command with the token is lost; they come by themselves and leave again.
     assert!(world.commands().await.pop().unwrap().join.is_some());
@@ -276,10 +276,12 @@ async fn who_left_while_their_command_was_under_way_is_not_pulled_back() {
     world.commands().await;
     world.advance(TimeDelta::seconds(1));
     world.leave(&person).await;
-    world.give_token(&person).await;
     world.cron("due_sweep").await;
     world.settle().await;
     assert!(!world.bot().is_in(person.key()), "pulled back");
+    world.stripe.fail_payment(&subscription).unwrap();
+    world.follow().await;
+    assert!(!world.bot().is_in(person.key()), "pulled back by a new command");
 }
 
 #[tokio::test]
