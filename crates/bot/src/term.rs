@@ -78,6 +78,7 @@ pub(crate) async fn lead(bot: &Arc<Bot>, held: HeldLease) -> Result<End, TermErr
         turns: Turns::default(),
         bot: Arc::clone(bot),
     });
+    bot.status.set_phase(Phase::Connecting);
     let end = tokio::select! {
         biased;
         () = lost.cancelled() => Ok(End::Lost),
