@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Timelike, Utc};
 
 /// The current time, to the microsecond.
 ///
@@ -20,7 +20,8 @@ pub trait Rng: fmt::Debug + Send + Sync {
 
 /// `time` cut to whole microseconds, the grain of a `timestamptz`.
 pub fn truncate_to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(time)
+    time.with_nanosecond(time.nanosecond() / 1_000 * 1_000)
+        .unwrap_or(time)
 }
 
 /// `N` random bytes.

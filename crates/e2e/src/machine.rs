@@ -18,14 +18,22 @@ pub struct Machine {
 
 impl Machine {
     /// Reads `DATABASE_URL` and `REDIS_URL`, and finds the binaries beside this program.
-    #[expect(clippy::disallowed_methods, reason = "the one place of this crate that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place of this crate that reads the environment"
+    )]
     pub fn find() -> anyhow::Result<Self> {
         let url = |name: &str| -> anyhow::Result<Url> {
-            let text = std::env::var(name)
-                .with_context(|| format!("{name} is not set: run this through `cargo xtask test` or `cargo xtask demo`"))?;
+            let text = std::env::var(name).with_context(|| {
+                format!("{name} is not set: run this through `cargo xtask test` or `cargo xtask demo`")
+            })?;
             text.parse().with_context(|| format!("{name} is not a URL"))
         };
-        Ok(Self { postgres: url("DATABASE_URL")?, redis: url("REDIS_URL")?, binaries: binaries()? })
+        Ok(Self {
+            postgres: url("DATABASE_URL")?,
+            redis: url("REDIS_URL")?,
+            binaries: binaries()?,
+        })
     }
 
     /// The path of a built binary.
@@ -52,7 +60,11 @@ impl Machine {
 /// Tests live in `target/debug/deps`, binaries in `target/debug`.
 fn binaries() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("find this program")?;
-    let found = program.ancestors().skip(1).take(2).find(|folder| folder.join("rolecall-api").is_file());
+    let found = program
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .find(|folder| folder.join("rolecall-api").is_file());
     match found {
         Some(folder) => Ok(Path::to_path_buf(folder)),
         None => bail!(

@@ -44,7 +44,9 @@ async fn main() -> anyhow::Result<ExitCode> {
             say("Every role was right at every step.\n")?;
             ExitCode::SUCCESS
         } else {
-            say(&format!("Something went wrong; the services' logs are in {logs}\n"))?;
+            say(&format!(
+                "Something went wrong; the services' logs are in {logs}\n"
+            ))?;
             ExitCode::FAILURE
         }
     } else {
@@ -62,7 +64,11 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 fn addresses(stack: &Stack) -> String {
     let (public_url, stripe, mail) = (stack.public_url(), stack.stripe.origin(), stack.mail.origin());
-    let server = format!("{}/guilds/{}", stack.discord.origin(), rolecall_sandbox::discord::demo::GUILD);
+    let server = format!(
+        "{}/guilds/{}",
+        stack.discord.origin(),
+        rolecall_sandbox::discord::demo::GUILD
+    );
     format!(
         "\nRolecall is running.\n\n  \
          Start here          {public_url}\n  \

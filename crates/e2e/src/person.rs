@@ -62,17 +62,24 @@ impl Person {
     pub async fn submit(&self, page: &Page, form: &Form) -> anyhow::Result<Page> {
         let request = if form.post {
             let origin = page.url.origin().ascii_serialization();
-            self.client.post(form.action.clone()).header("origin", origin).form(&form.fields)
+            self.client
+                .post(form.action.clone())
+                .header("origin", origin)
+                .form(&form.fields)
         } else {
             self.client.get(form.action.clone()).query(&form.fields)
         };
         let response = request.header("accept", "text/html").send().await?;
-        Page::of(response).await.with_context(|| format!("send the form to {}", form.action))
+        Page::of(response)
+            .await
+            .with_context(|| format!("send the form to {}", form.action))
     }
 
     /// Signs in by the simulated Discord as this account, and ends on `next`.
     pub async fn sign_in(&self, public_url: &str, user: u64, next: &str) -> anyhow::Result<Page> {
-        let consent = self.open(&format!("{public_url}/auth/discord/login?next={next}")).await?;
+        let consent = self
+            .open(&format!("{public_url}/auth/discord/login?next={next}"))
+            .await?;
         let form = consent
             .form_with("decision")?
             .with("person", &user.to_string())
@@ -86,7 +93,10 @@ impl Person {
     pub async fn buy(&self, public_url: &str, plan: &str, email: &str) -> anyhow::Result<Page> {
         let plans = self.open(&format!("{public_url}/plans")).await?;
         let checkout = self.submit(&plans, &plans.form_where("plan", plan)?).await?;
-        let pay = checkout.form_with("card")?.with("email", email).with("card", "works");
+        let pay = checkout
+            .form_with("card")?
+            .with("email", email)
+            .with("card", "works");
         let page = self.submit(&checkout, &pay).await?;
         page.expect(&format!("{public_url}/checkout/success"))?;
         Ok(page)
@@ -96,13 +106,22 @@ impl Person {
 impl Page {
     async fn of(response: reqwest::Response) -> anyhow::Result<Self> {
         let (url, status) = (response.url().clone(), response.status());
-        Ok(Self { url, status, body: response.text().await? })
+        Ok(Self {
+            url,
+            status,
+            body: response.text().await?,
+        })
     }
 
     /// Errs unless this is the page that was expected, and it is no error page.
     pub fn expect(&self, prefix: &str) -> anyhow::Result<()> {
         if !self.url.as_str().starts_with(prefix) || !self.status.is_success() {
-            bail!("expected {prefix}, came to {} with {}: {}", self.url, self.status, self.text());
+            bail!(
+                "expected {prefix}, came to {} with {}: {}",
+                self.url,
+                self.status,
+                self.text()
+            );
         }
         Ok(())
     }
@@ -110,15 +129,23 @@ impl Page {
     /// The words on the page.
     pub fn text(&self) -> String {
         let html = Html::parse_document(&self.body);
-        let words: Vec<&str> = html.root_element().text().flat_map(str::split_whitespace).collect();
+        let words: Vec<&str> = html
+            .root_element()
+            .text()
+            .flat_map(str::split_whitespace)
+            .collect();
         words.join(" ")
     }
 
     /// The first form that has a field of this name.
     pub fn form_with(&self, field: &str) -> anyhow::Result<Form> {
         let forms = self.forms()?;
-        let found = forms.into_iter().find(|(_, names)| names.iter().any(|(name, _)| name == field));
-        found.map(|(form, _)| form).with_context(|| format!("{} has no form with {field}: {}", self.url, self.text()))
+        let found = forms
+            .into_iter()
+            .find(|(_, names)| names.iter().any(|(name, _)| name == field));
+        found
+            .map(|(form, _)| form)
+            .with_context(|| format!("{} has no form with {field}: {}", self.url, self.text()))
     }
 
     /// The first form in which this field has this value.
@@ -137,10 +164,14 @@ impl Page {
         let (forms, controls) = (selector("form")?, selector("input, button, select")?);
         let read = |form: ElementRef<'_>| {
             let action = self.url.join(form.attr("action").unwrap_or_default())?;
-            let post = form.attr("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
+            let post = form
+                .attr("method")
+                .is_some_and(|method| method.eq_ignore_ascii_case("post"));
             let (mut all, mut fields) = (Vec::new(), Vec::new());
             for control in form.select(&controls) {
-                let Some(name) = control.attr("name") else { continue };
+                let Some(name) = control.attr("name") else {
+                    continue;
+                };
                 let field = (name.to_owned(), control.attr("value").unwrap_or("on").to_owned());
                 if is_sent(control) {
                     fields.push(field.clone());

@@ -49,7 +49,12 @@ impl Process {
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;
         let health = format!("http://127.0.0.1:{health_port}");
-        Ok(Self { name: name.to_owned(), child, log, health })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+            health,
+        })
     }
 
     /// Where it serves health and metrics.
@@ -64,12 +69,19 @@ impl Process {
 
     /// Its process id.
     pub fn id(&self) -> anyhow::Result<u32> {
-        self.child.id().with_context(|| format!("{} has ended", self.name))
+        self.child
+            .id()
+            .with_context(|| format!("{} has ended", self.name))
     }
 
     /// What `/ready` answers.
     pub async fn readiness(&self, client: &reqwest::Client) -> anyhow::Result<serde_json::Value> {
-        Ok(client.get(format!("{}/ready", self.health)).send().await?.json().await?)
+        Ok(client
+            .get(format!("{}/ready", self.health))
+            .send()
+            .await?
+            .json()
+            .await?)
     }
 
     /// Waits until it is ready; says what it logged if it never is.
@@ -89,7 +101,11 @@ impl Process {
 
     /// Sends it a signal, such as `TERM` or `KILL`.
     pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.id()?.to_string()).status().await?;
+        let status = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.id()?.to_string())
+            .status()
+            .await?;
         if !status.success() {
             bail!("{} could not be sent {signal}", self.name);
         }
@@ -110,6 +126,9 @@ impl Process {
 
     /// Kills it as a power cut would.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.kill().await.with_context(|| format!("kill {}", self.name))
+        self.child
+            .kill()
+            .await
+            .with_context(|| format!("kill {}", self.name))
     }
 }

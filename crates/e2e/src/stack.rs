@@ -84,7 +84,9 @@ pub struct Stack {
 impl Stack {
     /// Starts everything, and sells one plan: `council`.
     pub async fn start(machine: &Machine, options: StackOptions) -> anyhow::Result<Self> {
-        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        rustls::crypto::aws_lc_rs::default_provider()
+            .install_default()
+            .ok();
         let client = reqwest::Client::builder().no_proxy().build()?;
         let folder = machine.folder(&options.name)?;
         let port = free_port(options.port)?;
@@ -95,7 +97,15 @@ impl Stack {
         let mail = start_mail(mail_port).await?;
 
         make_database(machine, &options.name).await?;
-        let mut environment = environment(machine, &options.name, &public_url, port, &stripe, &discord, &mail);
+        let mut environment = environment(
+            machine,
+            &options.name,
+            &public_url,
+            port,
+            &stripe,
+            &discord,
+            &mail,
+        );
         environment.extend(options.environment);
         let start = |name: &str| -> anyhow::Result<Process> {
             let binary = machine.binary(&format!("rolecall-{name}"));
@@ -104,8 +114,20 @@ impl Stack {
         rolecall(machine, &environment, &["migrate"]).await?;
         let (api, worker, bot) = (start("api")?, start("worker")?, start("bot")?);
         let name = options.name;
-        let mut stack =
-            Self { stripe, discord, mail, api, worker, bot, client, machine: machine.clone(), environment, public_url, folder, name };
+        let mut stack = Self {
+            stripe,
+            discord,
+            mail,
+            api,
+            worker,
+            bot,
+            client,
+            machine: machine.clone(),
+            environment,
+            public_url,
+            folder,
+            name,
+        };
         for process in [&mut stack.api, &mut stack.worker, &mut stack.bot] {
             process.wait_ready(&stack.client).await?;
         }
@@ -134,10 +156,19 @@ impl Stack {
     }
 
     /// Starts one more process of a service with some variables set otherwise.
-    pub fn start_with(&self, service: &str, name: &str, variables: &[(&str, &str)]) -> anyhow::Result<Process> {
+    pub fn start_with(
+        &self,
+        service: &str,
+        name: &str,
+        variables: &[(&str, &str)],
+    ) -> anyhow::Result<Process> {
         let binary = self.machine.binary(&format!("rolecall-{service}"));
         let mut environment = self.environment.clone();
-        environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         Process::start(&binary, name, &environment, free_port(None)?, &self.folder)
     }
 
@@ -162,9 +193,14 @@ impl Stack {
 
     /// Waits until somebody has exactly these roles in the simulated server.
     pub async fn wait_for_roles(&self, user: u64, expected: &[&str], limit: Duration) -> anyhow::Result<()> {
-        let there = self.discord.wait_until(|_| self.roles_of(user).as_deref() == Some(expected));
+        let there = self
+            .discord
+            .wait_until(|_| self.roles_of(user).as_deref() == Some(expected));
         if tokio::time::timeout(limit, there).await.is_err() {
-            bail!("expected the roles {expected:?} within {limit:?}, found {:?}", self.roles_of(user));
+            bail!(
+                "expected the roles {expected:?} within {limit:?}, found {:?}",
+                self.roles_of(user)
+            );
         }
         Ok(())
     }
@@ -176,10 +212,21 @@ impl Stack {
 
     /// Tells the services to drain, and stops the simulators. Errs if a service did not end well.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        for (name, process) in [("api", &mut self.api), ("worker", &mut self.worker), ("bot", &mut self.bot)] {
-            process.signal("TERM").await.with_context(|| format!("stop the {name}"))?;
+        for (name, process) in [
+            ("api", &mut self.api),
+            ("worker", &mut self.worker),
+            ("bot", &mut self.bot),
+        ] {
+            process
+                .signal("TERM")
+                .await
+                .with_context(|| format!("stop the {name}"))?;
         }
-        for (name, process) in [("api", &mut self.api), ("worker", &mut self.worker), ("bot", &mut self.bot)] {
+        for (name, process) in [
+            ("api", &mut self.api),
+            ("worker", &mut self.worker),
+            ("bot", &mut self.bot),
+        ] {
             let status = process.wait(Duration::from_secs(40)).await?;
             if !status.success() {
                 bail!("the {name} ended with {status}; see {}", self.folder.display());
@@ -197,16 +244,25 @@ impl Stack {
         let path = self.folder.join("plans.toml");
         std::fs::write(&path, plans_file())?;
         let path = path.to_string_lossy().into_owned();
-        until("a plan whose roles the bot has seen", Duration::from_secs(20), async || {
-            let answer = self.rolecall(&["plans", "apply", "--dry-run", &path]).await?;
-            Ok(answer["warnings"].as_array().is_some_and(Vec::is_empty).then_some(()))
-        })
+        until(
+            "a plan whose roles the bot has seen",
+            Duration::from_secs(20),
+            async || {
+                let answer = self.rolecall(&["plans", "apply", "--dry-run", &path]).await?;
+                Ok(answer["warnings"]
+                    .as_array()
+                    .is_some_and(Vec::is_empty)
+                    .then_some(()))
+            },
+        )
         .await?;
         self.rolecall(&["plans", "apply", &path]).await?;
         until("the prices of the plan", Duration::from_secs(20), async || {
             let url = format!("{}/api/v1/plans", self.public_url);
             let plans: Value = self.client.get(url).send().await?.json().await?;
-            Ok(plans["data"][0]["prices"][0]["unit_amount"].is_i64().then_some(()))
+            Ok(plans["data"][0]["prices"][0]["unit_amount"]
+                .is_i64()
+                .then_some(()))
         })
         .await
     }
@@ -223,7 +279,9 @@ async fn start_stripe(port: Option<u16>, public_url: &str) -> anyhow::Result<str
         endpoints: vec![endpoint],
         ..stripe::Config::new(STRIPE_KEY)
     };
-    stripe::Simulator::start(config).await.context("start the simulated Stripe")
+    stripe::Simulator::start(config)
+        .await
+        .context("start the simulated Stripe")
 }
 
 async fn start_discord(port: Option<u16>, public_url: &str) -> anyhow::Result<discord::Simulator> {
@@ -231,12 +289,19 @@ async fn start_discord(port: Option<u16>, public_url: &str) -> anyhow::Result<di
     let mut config = discord::Config::demo(loopback(free_port(port)?), Clock::system(), vec![redirect]);
     // A restart of the bot within five seconds is what many stories are about.
     config.gateway.identify_interval = Duration::ZERO;
-    discord::Simulator::start(config).await.context("start the simulated Discord")
+    discord::Simulator::start(config)
+        .await
+        .context("start the simulated Discord")
 }
 
 async fn start_mail(port: Option<u16>) -> anyhow::Result<mail::Simulator> {
-    let config = mail::Config { http_listen: loopback(free_port(port)?), ..mail::Config::default() };
-    mail::Simulator::start(config).await.context("start the simulated mail server")
+    let config = mail::Config {
+        http_listen: loopback(free_port(port)?),
+        ..mail::Config::default()
+    };
+    mail::Simulator::start(config)
+        .await
+        .context("start the simulated mail server")
 }
 
 /// The secrets are for everybody to read: they guard play money on the loopback.
@@ -266,14 +331,26 @@ fn environment(
         ("DISCORD_API_BASE", discord.origin()),
         ("DISCORD_CLIENT_ID", demo::CLIENT_ID.to_string()),
         ("DISCORD_CLIENT_SECRET", demo::CLIENT_SECRET.to_owned()),
-        ("DISCORD_REDIRECT_URI", format!("{public_url}/auth/discord/callback")),
+        (
+            "DISCORD_REDIRECT_URI",
+            format!("{public_url}/auth/discord/callback"),
+        ),
         ("DISCORD_BOT_TOKEN", demo::BOT_TOKEN.to_owned()),
         ("DISCORD_GUILD_ID", demo::GUILD.to_string()),
         ("JWT_SECRET", "an access secret for play money only".to_owned()),
-        ("JWT_REFRESH_SECRET", "a refresh secret for play money only".to_owned()),
-        ("ENCRYPTION_KEYS", "demo:QnVpbHQgZm9yIHBsYXkgbW9uZXkgYW5kIHRlc3RzISE=".to_owned()),
+        (
+            "JWT_REFRESH_SECRET",
+            "a refresh secret for play money only".to_owned(),
+        ),
+        (
+            "ENCRYPTION_KEYS",
+            "demo:QnVpbHQgZm9yIHBsYXkgbW9uZXkgYW5kIHRlc3RzISE=".to_owned(),
+        ),
         ("SMTP_URL", mail.smtp_url()),
-        ("MAIL_FROM", "The Revenue Council <council@example.test>".to_owned()),
+        (
+            "MAIL_FROM",
+            "The Revenue Council <council@example.test>".to_owned(),
+        ),
         ("DRAIN_DELAY", "100ms".to_owned()),
         ("RUST_LOG", "info".to_owned()),
     ]
@@ -312,7 +389,12 @@ async fn run(
     arguments: &[&str],
 ) -> anyhow::Result<Output> {
     let binary = machine.binary("rolecall");
-    let output = Command::new(&binary).args(arguments).env_clear().envs(environment).output().await;
+    let output = Command::new(&binary)
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .output()
+        .await;
     output.with_context(|| format!("run {}", binary.display()))
 }
 
@@ -323,28 +405,53 @@ async fn rolecall(
 ) -> anyhow::Result<Value> {
     let output = run(machine, environment, &[arguments, &["--json"]].concat()).await?;
     if !output.status.success() {
-        bail!("rolecall {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "rolecall {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("read what rolecall {} printed", arguments.join(" ")))
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("read what rolecall {} printed", arguments.join(" ")))
 }
 
 async fn make_database(machine: &Machine, name: &str) -> anyhow::Result<()> {
-    psql(machine, &[&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"), &format!("CREATE DATABASE \"{name}\"")])
-        .await
+    psql(
+        machine,
+        &[
+            &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"),
+            &format!("CREATE DATABASE \"{name}\""),
+        ],
+    )
+    .await
 }
 
 async fn drop_database(machine: &Machine, name: &str) -> anyhow::Result<()> {
-    psql(machine, &[&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")]).await
+    psql(
+        machine,
+        &[&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")],
+    )
+    .await
 }
 
 /// Runs statements as the operator would, since only `rolecall-db` speaks to Postgres.
 async fn psql(machine: &Machine, statements: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("psql");
-    command.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", machine.postgres.as_str()]);
+    command.args([
+        "--no-psqlrc",
+        "--quiet",
+        "--set",
+        "ON_ERROR_STOP=1",
+        "--dbname",
+        machine.postgres.as_str(),
+    ]);
     for statement in statements {
         command.args(["--command", statement]);
     }
-    let output = command.output().await.context("run psql, which Debian's package postgresql-client has")?;
+    let output = command
+        .output()
+        .await
+        .context("run psql, which Debian's package postgresql-client has")?;
     if !output.status.success() {
         bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

@@ -24,7 +24,11 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// Walks the story and tells how it went. Ends with the first step that goes wrong.
 pub async fn walk(stack: &Stack) -> anyhow::Result<Timeline> {
-    let mut telling = Telling { stack, person: Person::new()?, timeline: Timeline::default() };
+    let mut telling = Telling {
+        stack,
+        person: Person::new()?,
+        timeline: Timeline::default(),
+    };
     let public_url = stack.public_url();
     let told: anyhow::Result<()> = async {
         let since = Instant::now();
@@ -33,20 +37,38 @@ pub async fn walk(stack: &Stack) -> anyhow::Result<Timeline> {
 
         let since = Instant::now();
         telling.person.buy(public_url, "council", ADA_EMAIL).await?;
-        telling.step("buys a plan at Stripe, and is in the server", since, Some(&["Council"]), "active").await?;
+        telling
+            .step(
+                "buys a plan at Stripe, and is in the server",
+                since,
+                Some(&["Council"]),
+                "active",
+            )
+            .await?;
         let subscription = subscription(stack)?;
 
         let since = Instant::now();
         stack.stripe.fail_payment(&subscription)?;
-        telling.step("the card fails: Debtor, access stays", since, Some(&["Council", "Debtor"]), "grace").await?;
+        telling
+            .step(
+                "the card fails: Debtor, access stays",
+                since,
+                Some(&["Council", "Debtor"]),
+                "grace",
+            )
+            .await?;
 
         let since = Instant::now();
         stack.stripe.pay_open_invoice(&subscription)?;
-        telling.step("pays: Debtor goes", since, Some(&["Council"]), "active").await?;
+        telling
+            .step("pays: Debtor goes", since, Some(&["Council"]), "active")
+            .await?;
 
         let since = Instant::now();
         stack.stripe.cancel(&subscription)?;
-        telling.step("cancels: access goes", since, Some(&[]), "ended").await
+        telling
+            .step("cancels: access goes", since, Some(&[]), "ended")
+            .await
     }
     .await;
     if let Err(error) = told {
@@ -57,7 +79,9 @@ pub async fn walk(stack: &Stack) -> anyhow::Result<Timeline> {
 
 /// The subscription that was bought last.
 pub fn subscription(stack: &Stack) -> anyhow::Result<String> {
-    let newest = stack.stripe.read(|world| world.subscriptions.rows().last().map(|row| row.id.clone()));
+    let newest = stack
+        .stripe
+        .read(|world| world.subscriptions.rows().last().map(|row| row.id.clone()));
     newest.context("the simulated Stripe has no subscription")
 }
 
@@ -76,7 +100,12 @@ impl Telling<'_> {
         roles: Option<&[&str]>,
         standing: &str,
     ) -> anyhow::Result<()> {
-        let mut step = Step { title: title.to_owned(), took: Duration::ZERO, roles: Vec::new(), fault: None };
+        let mut step = Step {
+            title: title.to_owned(),
+            took: Duration::ZERO,
+            roles: Vec::new(),
+            fault: None,
+        };
         let checked = self.check(roles, standing, since, &mut step).await;
         if let Err(error) = &checked {
             step.fault = Some(format!("{error:#}"));
@@ -103,7 +132,10 @@ impl Telling<'_> {
             agree(&why.await?, roles, standing)?;
         }
         let dashboard = until("the dashboard says the same", SOON, async || {
-            let page = self.person.open(&format!("{}/dashboard", self.stack.public_url())).await?;
+            let page = self
+                .person
+                .open(&format!("{}/dashboard", self.stack.public_url()))
+                .await?;
             let text = page.text();
             let shown = roles.unwrap_or_default().iter().all(|role| text.contains(role));
             Ok((page.status.is_success() && shown).then_some(()))
@@ -120,7 +152,12 @@ impl Telling<'_> {
         if self.timeline.is_good() || self.timeline.steps.is_empty() {
             let fault = Some(format!("{error:#}"));
             let title = "could not go on".to_owned();
-            self.timeline.steps.push(Step { title, took: Duration::ZERO, roles: Vec::new(), fault });
+            self.timeline.steps.push(Step {
+                title,
+                took: Duration::ZERO,
+                roles: Vec::new(),
+                fault,
+            });
         }
     }
 }
@@ -131,10 +168,19 @@ fn agree(why: &Value, roles: &[&str], standing: &str) -> anyhow::Result<()> {
     if said != standing {
         bail!("the standing is {said}, expected {standing}");
     }
-    let entries = why["guilds"][0]["roles"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let desired = entries.iter().filter(|role| role["desired"] == true && role["observed"] == true).count();
+    let entries = why["guilds"][0]["roles"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let desired = entries
+        .iter()
+        .filter(|role| role["desired"] == true && role["observed"] == true)
+        .count();
     if desired != roles.len() {
-        bail!("the record has {desired} roles, the server {}: {why}", roles.len());
+        bail!(
+            "the record has {desired} roles, the server {}: {why}",
+            roles.len()
+        );
     }
     Ok(())
 }

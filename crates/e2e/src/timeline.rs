@@ -32,10 +32,19 @@ impl Timeline {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for step in &self.steps {
-            let roles = if step.roles.is_empty() { "no roles".to_owned() } else { step.roles.join(", ") };
+            let roles = if step.roles.is_empty() {
+                "no roles".to_owned()
+            } else {
+                step.roles.join(", ")
+            };
             let sign = if step.fault.is_some() { "✗" } else { "✓" };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{sign} {:>6} ms  {:<44} {roles}", step.took.as_millis(), step.title);
+            let _ = writeln!(
+                text,
+                "{sign} {:>6} ms  {:<44} {roles}",
+                step.took.as_millis(),
+                step.title
+            );
             if let Some(fault) = &step.fault {
                 let _ = writeln!(text, "             {fault}");
             }
@@ -59,14 +68,33 @@ mod tests {
 
     #[test]
     fn one_wrong_step_makes_the_whole_story_wrong() {
-        assert!(!Timeline::default().is_good(), "a story without steps proves nothing");
-        assert!(Timeline { steps: vec![step(None)] }.is_good());
-        assert!(!Timeline { steps: vec![step(None), step(Some("no role"))] }.is_good());
+        assert!(
+            !Timeline::default().is_good(),
+            "a story without steps proves nothing"
+        );
+        assert!(
+            Timeline {
+                steps: vec![step(None)]
+            }
+            .is_good()
+        );
+        assert!(
+            !Timeline {
+                steps: vec![step(None), step(Some("no role"))]
+            }
+            .is_good()
+        );
     }
 
     #[test]
     fn a_step_is_told_in_one_line() {
-        let text = Timeline { steps: vec![step(None)] }.text();
-        assert!(text.starts_with("✓      7 ms  pay") && text.trim_end().ends_with("Council"), "{text}");
+        let text = Timeline {
+            steps: vec![step(None)],
+        }
+        .text();
+        assert!(
+            text.starts_with("✓      7 ms  pay") && text.trim_end().ends_with("Council"),
+            "{text}"
+        );
     }
 }

@@ -62,6 +62,21 @@ impl TestDatabase {
         })
     }
 
+    /// What is stored, as a test looks at it: the first column of each row, which must be JSON.
+    pub async fn rows(&self, sql: &'static str) -> Result<Vec<serde_json::Value>, DbError> {
+        let mut connection = connect_options(&self.url)?.connect().await?;
+        let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows)
+    }
+
+    /// Changes what is stored, as only a test or an accident would.
+    pub async fn tamper(&self, sql: &'static str) -> Result<(), DbError> {
+        let mut connection = connect_options(&self.url)?.connect().await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     /// Drops it, and says if that went wrong.
     pub async fn cleanup(mut self) -> Result<(), DbError> {
         self.is_dropped = true;

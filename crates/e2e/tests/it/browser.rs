@@ -61,7 +61,9 @@ impl Browser {
         let url = format!("http://127.0.0.1:{port}");
         let client = until("a browser", Duration::from_secs(30), async || {
             let mut browser = ClientBuilder::new(HttpConnector::new());
-            Ok(Some(browser.capabilities(capabilities.clone()).connect(&url).await?))
+            Ok(Some(
+                browser.capabilities(capabilities.clone()).connect(&url).await?,
+            ))
         });
         Self {
             client: client.await.unwrap(),
@@ -89,9 +91,16 @@ impl Browser {
             return { wide, nameless, lang: document.documentElement.lang, title: document.title,
                      headings: document.querySelectorAll('h1').length, main: document.querySelectorAll('main').length };";
         let found = self.client.execute(script, Vec::new()).await.unwrap();
-        assert!(found["wide"].as_i64().unwrap() <= 0, "the page is wider than the screen: {found}");
+        assert!(
+            found["wide"].as_i64().unwrap() <= 0,
+            "the page is wider than the screen: {found}"
+        );
         assert_eq!(found["nameless"], json!([]), "controls without a name");
-        assert_eq!((found["headings"].as_u64(), found["main"].as_u64()), (Some(1), Some(1)), "{found}");
+        assert_eq!(
+            (found["headings"].as_u64(), found["main"].as_u64()),
+            (Some(1), Some(1)),
+            "{found}"
+        );
         assert!(!found["lang"].as_str().unwrap().is_empty() && !found["title"].as_str().unwrap().is_empty());
     }
 
@@ -100,7 +109,13 @@ impl Browser {
     }
 
     async fn click(&self, css: &str) {
-        let element = self.client.wait().at_most(SOON).for_element(Locator::Css(css)).await.unwrap();
+        let element = self
+            .client
+            .wait()
+            .at_most(SOON)
+            .for_element(Locator::Css(css))
+            .await
+            .unwrap();
         element.click().await.unwrap();
     }
 
@@ -112,7 +127,14 @@ impl Browser {
             Ok(body.contains(text).then_some(()))
         });
         if let Err(error) = seen.await {
-            let body = self.client.find(Locator::Css("body")).await.unwrap().text().await.unwrap();
+            let body = self
+                .client
+                .find(Locator::Css("body"))
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap();
             panic!("{error:#}; the page says: {body}");
         }
     }
@@ -130,14 +152,30 @@ async fn walk(name: &str, width: u32, height: u32) {
     browser.picture("plans").await;
     browser.check_page().await;
 
-    browser.goto(&format!("{public_url}/auth/discord/login?next=/plans")).await;
+    browser
+        .goto(&format!("{public_url}/auth/discord/login?next=/plans"))
+        .await;
     browser.click(&format!("input[name=person][value='{ADA}']")).await;
     browser.click("button[name=decision][value=authorize]").await;
-    browser.client.wait().at_most(SOON).for_element(Locator::Css("input[name=plan]")).await.unwrap();
+    browser
+        .client
+        .wait()
+        .at_most(SOON)
+        .for_element(Locator::Css("input[name=plan]"))
+        .await
+        .unwrap();
     browser.picture("plans-signed-in").await;
 
-    browser.click("form:has(input[name=plan][value=council]) button[type=submit]").await;
-    browser.client.wait().at_most(SOON).for_element(Locator::Css("input[name=card]")).await.unwrap();
+    browser
+        .click("form:has(input[name=plan][value=council]) button[type=submit]")
+        .await;
+    browser
+        .client
+        .wait()
+        .at_most(SOON)
+        .for_element(Locator::Css("input[name=card]"))
+        .await
+        .unwrap();
     browser.picture("stripe-checkout").await;
     browser.click("button[type=submit]").await;
     stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
@@ -151,12 +189,17 @@ async fn walk(name: &str, width: u32, height: u32) {
 
     let subscription = subscription(&stack).unwrap();
     stack.stripe.fail_payment(&subscription).unwrap();
-    stack.wait_for_roles(ADA, &["Council", "Debtor"], SOON).await.unwrap();
+    stack
+        .wait_for_roles(ADA, &["Council", "Debtor"], SOON)
+        .await
+        .unwrap();
     browser.sees("Debtor").await;
     browser.picture("dashboard-grace").await;
     browser.check_page().await;
 
-    browser.goto(&format!("{}/guilds/{}", stack.discord.origin(), demo::GUILD)).await;
+    browser
+        .goto(&format!("{}/guilds/{}", stack.discord.origin(), demo::GUILD))
+        .await;
     browser.picture("discord").await;
     browser.goto(&format!("{public_url}/dashboard")).await;
 

@@ -11,8 +11,15 @@ async fn who_leaves_and_comes_back_has_their_roles_back() {
     paying_member(&stack).await;
     wait_in_sync(&stack).await;
     stack.discord.leave(demo::GUILD, ADA).unwrap();
-    wait_for_why(&stack, "the leave recorded", SOON, |why| why["guilds"][0]["state"] == "waiting_for_member").await;
-    assert_eq!(stack.roles_of(ADA), None, "nobody is pulled back into a server they left");
+    wait_for_why(&stack, "the leave recorded", SOON, |why| {
+        why["guilds"][0]["state"] == "waiting_for_member"
+    })
+    .await;
+    assert_eq!(
+        stack.roles_of(ADA),
+        None,
+        "nobody is pulled back into a server they left"
+    );
     stack.discord.join(demo::GUILD, ADA).unwrap();
     stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
     wait_in_sync(&stack).await;
@@ -24,7 +31,10 @@ async fn a_role_that_staff_takes_by_mistake_is_given_again() {
     let stack = stack("taken").await;
     paying_member(&stack).await;
     wait_in_sync(&stack).await;
-    stack.discord.take_role(demo::GUILD, ADA, demo::COUNCIL_ROLE).unwrap();
+    stack
+        .discord
+        .take_role(demo::GUILD, ADA, demo::COUNCIL_ROLE)
+        .unwrap();
     stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
     stack.stop().await.unwrap();
 }
@@ -33,13 +43,26 @@ async fn a_role_that_staff_takes_by_mistake_is_given_again() {
 async fn a_role_that_staff_gave_is_never_taken() {
     let stack = stack("staff_role").await;
     stack.discord.join(demo::GUILD, ADA).unwrap();
-    stack.discord.give_role(demo::GUILD, ADA, demo::STAFF_ROLE).unwrap();
-    stack.discord.give_role(demo::GUILD, ADA, demo::COUNCIL_ROLE).unwrap();
+    stack
+        .discord
+        .give_role(demo::GUILD, ADA, demo::STAFF_ROLE)
+        .unwrap();
+    stack
+        .discord
+        .give_role(demo::GUILD, ADA, demo::COUNCIL_ROLE)
+        .unwrap();
     let (_, subscription) = paying_member_with(&stack, &["Council", "Staff"]).await;
     wait_in_sync(&stack).await;
     stack.stripe.cancel(&subscription).unwrap();
-    wait_for_why(&stack, "the end", SOON, |why| why["standing"] == "ended" && why["guilds"][0]["state"] == "in_sync").await;
-    assert_eq!(stack.roles_of(ADA).unwrap(), ["Council", "Staff"], "both were there before we came");
+    wait_for_why(&stack, "the end", SOON, |why| {
+        why["standing"] == "ended" && why["guilds"][0]["state"] == "in_sync"
+    })
+    .await;
+    assert_eq!(
+        stack.roles_of(ADA).unwrap(),
+        ["Council", "Staff"],
+        "both were there before we came"
+    );
     stack.stop().await.unwrap();
 }
 
@@ -48,13 +71,31 @@ async fn a_role_above_the_bot_is_a_fault_that_heals_when_the_order_is_mended() {
     let stack = stack("hierarchy").await;
     stack.discord.move_role(demo::GUILD, demo::BOT_ROLE, 1).unwrap();
     let person = rolecall_e2e::person::Person::new().unwrap();
-    person.sign_in(stack.public_url(), ADA, "/dashboard").await.unwrap();
-    person.buy(stack.public_url(), "council", rolecall_e2e::story::ADA_EMAIL).await.unwrap();
-    let why = wait_for_why(&stack, "blocked", SOON, |why| why["guilds"][0]["state"] == "blocked").await;
-    let reason = why["guilds"][0]["blocked_reason"].as_str().unwrap_or_default().to_owned();
-    assert!(reason.contains("Council"), "the reason names the role: {reason:?}");
+    person
+        .sign_in(stack.public_url(), ADA, "/dashboard")
+        .await
+        .unwrap();
+    person
+        .buy(stack.public_url(), "council", rolecall_e2e::story::ADA_EMAIL)
+        .await
+        .unwrap();
+    let why = wait_for_why(&stack, "blocked", SOON, |why| {
+        why["guilds"][0]["state"] == "blocked"
+    })
+    .await;
+    let reason = why["guilds"][0]["blocked_reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(
+        reason.contains("Council"),
+        "the reason names the role: {reason:?}"
+    );
     stack.discord.move_role(demo::GUILD, demo::BOT_ROLE, 5).unwrap();
-    stack.wait_for_roles(ADA, &["Council"], AFTER_A_SWEEP).await.unwrap();
+    stack
+        .wait_for_roles(ADA, &["Council"], AFTER_A_SWEEP)
+        .await
+        .unwrap();
     wait_in_sync(&stack).await;
     stack.stop().await.unwrap();
 }
@@ -65,8 +106,14 @@ async fn paying_member_with(
     roles: &[&str],
 ) -> (rolecall_e2e::person::Person, String) {
     let person = rolecall_e2e::person::Person::new().unwrap();
-    person.sign_in(stack.public_url(), ADA, "/dashboard").await.unwrap();
-    person.buy(stack.public_url(), "council", rolecall_e2e::story::ADA_EMAIL).await.unwrap();
+    person
+        .sign_in(stack.public_url(), ADA, "/dashboard")
+        .await
+        .unwrap();
+    person
+        .buy(stack.public_url(), "council", rolecall_e2e::story::ADA_EMAIL)
+        .await
+        .unwrap();
     wait_for_why(stack, "active", SOON, |why| why["standing"] == "active").await;
     stack.wait_for_roles(ADA, roles, SOON).await.unwrap();
     (person, rolecall_e2e::story::subscription(stack).unwrap())

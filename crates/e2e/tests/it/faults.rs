@@ -1,7 +1,10 @@
 //! Processes die, Redis forgets, Discord lies: nothing is lost and nothing is doubled.
 
 use rolecall_e2e::{story::ADA, until::until};
-use rolecall_sandbox::discord::{demo, faults::{Fault, FaultKind}};
+use rolecall_sandbox::discord::{
+    demo,
+    faults::{Fault, FaultKind},
+};
 
 use crate::support::{AFTER_A_SWEEP, SOON, paying_member, stack, wait_for_why, wait_in_sync};
 
@@ -30,8 +33,15 @@ async fn a_worker_that_is_killed_loses_no_event() {
     stack.stripe.deliveries_settled(SOON).await.unwrap();
     let mut worker = stack.start_another("worker", "worker-again").unwrap();
     worker.wait_ready(&stack.client).await.unwrap();
-    stack.wait_for_roles(ADA, &["Council", "Debtor"], AFTER_A_SWEEP).await.unwrap();
-    let messages = stack.mail.wait_for(1, AFTER_A_SWEEP).await.expect("the welcome that was owed");
+    stack
+        .wait_for_roles(ADA, &["Council", "Debtor"], AFTER_A_SWEEP)
+        .await
+        .unwrap();
+    let messages = stack
+        .mail
+        .wait_for(1, AFTER_A_SWEEP)
+        .await
+        .expect("the welcome that was owed");
     assert_eq!(messages.len(), 1, "one welcome");
     worker.stop().await.unwrap();
 }
@@ -59,7 +69,12 @@ async fn a_restarted_bot_resumes_its_session() {
     bot.wait_ready(&stack.client).await.unwrap();
     stack.stripe.cancel(&subscription).unwrap();
     stack.wait_for_roles(ADA, &[], AFTER_A_SWEEP).await.unwrap();
-    assert_eq!(stack.discord.gateway().identifies_remaining, before, "{:?}", stack.discord.gateway());
+    assert_eq!(
+        stack.discord.gateway().identifies_remaining,
+        before,
+        "{:?}",
+        stack.discord.gateway()
+    );
     bot.stop().await.unwrap();
 }
 
@@ -71,7 +86,10 @@ async fn a_role_that_discord_only_pretends_to_take_stays_due_until_it_is_gone() 
     stack.discord.add_fault(Fault::new(FaultKind::Lie).times(1));
     stack.stripe.cancel(&subscription).unwrap();
     stack.wait_for_roles(ADA, &[], AFTER_A_SWEEP).await.unwrap();
-    wait_for_why(&stack, "in sync", AFTER_A_SWEEP, |why| why["guilds"][0]["state"] == "in_sync").await;
+    wait_for_why(&stack, "in sync", AFTER_A_SWEEP, |why| {
+        why["guilds"][0]["state"] == "in_sync"
+    })
+    .await;
     assert_eq!(stack.discord.member_roles(demo::GUILD, ADA), Some(Vec::new()));
     stack.stop().await.unwrap();
 }
@@ -84,7 +102,10 @@ async fn flush(stack: &rolecall_e2e::stack::Stack) {
     until("everything forgotten", SOON, async || {
         let mut forgotten = 0;
         for pattern in [format!("{namespace}:*"), format!("{{{namespace}:*")] {
-            let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await?;
+            let keys: Vec<String> = redis::cmd("KEYS")
+                .arg(pattern)
+                .query_async(&mut connection)
+                .await?;
             for key in keys {
                 let () = redis::cmd("DEL").arg(key).query_async(&mut connection).await?;
                 forgotten += 1;

@@ -21,13 +21,19 @@ async fn the_welcome_comes_once_and_links_the_dashboard() {
     let stack = stack("welcome").await;
     let (_, subscription) = paying_member(&stack).await;
     stack.stripe.fail_payment(&subscription).unwrap();
-    stack.wait_for_roles(ADA, &["Council", "Debtor"], SOON).await.unwrap();
+    stack
+        .wait_for_roles(ADA, &["Council", "Debtor"], SOON)
+        .await
+        .unwrap();
     stack.stripe.pay_open_invoice(&subscription).unwrap();
     stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
     let messages = stack.mail.wait_for(1, SOON).await.expect("a welcome");
     assert_eq!(messages.len(), 1, "{messages:?}");
     let message = format!("{:?}", messages[0]);
-    assert!(message.contains(ADA_EMAIL) && message.contains("/dashboard"), "{message}");
+    assert!(
+        message.contains(ADA_EMAIL) && message.contains("/dashboard"),
+        "{message}"
+    );
     stack.stop().await.unwrap();
 }
 
@@ -49,7 +55,10 @@ async fn events_that_come_shuffled_tripled_and_late_end_in_the_same_roles() {
     }
     stack.stripe.fail_payment(&subscription).unwrap();
     stack.stripe.deliveries_settled(SOON).await.unwrap();
-    stack.wait_for_roles(ADA, &["Council", "Debtor"], SOON).await.unwrap();
+    stack
+        .wait_for_roles(ADA, &["Council", "Debtor"], SOON)
+        .await
+        .unwrap();
     let why = wait_in_sync(&stack).await;
     assert_eq!(why["standing"], "grace");
     assert_eq!(stack.mail.messages().len(), 1);
@@ -59,7 +68,13 @@ async fn events_that_come_shuffled_tripled_and_late_end_in_the_same_roles() {
 #[tokio::test]
 async fn a_purchase_whose_webhooks_are_all_lost_is_given_by_the_landing_page() {
     let stack = stack("lost").await;
-    stack.stripe.set_delivery_faults(DeliveryFaults { drop_percent: 100, ..DeliveryFaults::default() }, Some(1));
+    stack.stripe.set_delivery_faults(
+        DeliveryFaults {
+            drop_percent: 100,
+            ..DeliveryFaults::default()
+        },
+        Some(1),
+    );
     paying_member(&stack).await;
     assert_eq!(wait_in_sync(&stack).await["standing"], "active");
     stack.stop().await.unwrap();
@@ -70,7 +85,10 @@ async fn a_second_browser_shows_the_same_membership() {
     let stack = stack("browsers").await;
     paying_member(&stack).await;
     let elsewhere = Person::new().unwrap();
-    let dashboard = elsewhere.sign_in(stack.public_url(), ADA, "/dashboard").await.unwrap();
+    let dashboard = elsewhere
+        .sign_in(stack.public_url(), ADA, "/dashboard")
+        .await
+        .unwrap();
     assert!(dashboard.text().contains("Council"), "{}", dashboard.text());
     stack.stop().await.unwrap();
 }

@@ -9,7 +9,10 @@ use crate::support::{SOON, stack};
 async fn apply(stack: &Stack, text: &str) -> (Option<i32>, String) {
     let path = stack.folder().join("wrong.toml");
     std::fs::write(&path, text).unwrap();
-    let output = stack.run(&["plans", "apply", &path.to_string_lossy()]).await.unwrap();
+    let output = stack
+        .run(&["plans", "apply", &path.to_string_lossy()])
+        .await
+        .unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -29,14 +32,29 @@ async fn roles_and_prices_that_cannot_work_are_refused_by_line_and_nothing_is_ap
     for (text, line, words) in [
         (file(4242, good), 8, "does not exist in this server"),
         (file(demo::BOT_ROLE, good), 8, "is managed by an integration"),
-        (file(demo::COUNCIL_ROLE, "price_unknown"), 5, "Stripe has no such price"),
-        (file(demo::COUNCIL_ROLE, good).replace("individual", "group"), 4, "expected \"individual\" or \"company\""),
+        (
+            file(demo::COUNCIL_ROLE, "price_unknown"),
+            5,
+            "Stripe has no such price",
+        ),
+        (
+            file(demo::COUNCIL_ROLE, good).replace("individual", "group"),
+            4,
+            "expected \"individual\" or \"company\"",
+        ),
     ] {
         let (code, said) = apply(&stack, &text).await;
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(&format!("wrong.toml:{line}: ")) && said.contains(words), "{words}: {said}");
+        assert!(
+            said.contains(&format!("wrong.toml:{line}: ")) && said.contains(words),
+            "{words}: {said}"
+        );
     }
-    assert_eq!(stack.rolecall(&["plans", "show"]).await.unwrap(), before, "half of a file was applied");
+    assert_eq!(
+        stack.rolecall(&["plans", "show"]).await.unwrap(),
+        before,
+        "half of a file was applied"
+    );
     stack.stop().await.unwrap();
 }
 
@@ -49,7 +67,10 @@ async fn a_role_above_the_bot_is_refused_as_soon_as_the_bot_has_seen_it() {
         Ok((code == Some(1)).then_some(said))
     });
     let said = said.await.unwrap();
-    assert!(said.contains("wrong.toml:8: ") && said.contains("is not below the bot's highest role"), "{said}");
+    assert!(
+        said.contains("wrong.toml:8: ") && said.contains("is not below the bot's highest role"),
+        "{said}"
+    );
     assert!(said.contains("drag the bot's role above Council"), "{said}");
     stack.stop().await.unwrap();
 }
@@ -60,7 +81,17 @@ async fn the_same_file_again_changes_nothing_and_what_is_shown_can_be_applied() 
     let shown = stack.rolecall(&["plans", "show"]).await.unwrap();
     let path = stack.folder().join("shown.toml");
     std::fs::write(&path, shown["file"].as_str().unwrap()).unwrap();
-    let again = stack.rolecall(&["plans", "apply", &path.to_string_lossy()]).await.unwrap();
-    assert_eq!((again["applied"].as_bool(), again["changes"].as_array().map(Vec::len)), (Some(false), Some(0)), "{again}");
+    let again = stack
+        .rolecall(&["plans", "apply", &path.to_string_lossy()])
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            again["applied"].as_bool(),
+            again["changes"].as_array().map(Vec::len)
+        ),
+        (Some(false), Some(0)),
+        "{again}"
+    );
     stack.stop().await.unwrap();
 }

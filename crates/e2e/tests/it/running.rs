@@ -21,8 +21,15 @@ async fn every_service_says_that_it_is_ready_and_names_its_parts() {
             assert_eq!(ready["parts"][part]["ok"], true, "{part}: {ready}");
         }
     }
-    let public: serde_json::Value =
-        stack.client.get(format!("{}/health", stack.public_url())).send().await.unwrap().json().await.unwrap();
+    let public: serde_json::Value = stack
+        .client
+        .get(format!("{}/health", stack.public_url()))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(public["status"], "ok");
     stack.stop().await.unwrap();
 }
@@ -31,10 +38,17 @@ async fn every_service_says_that_it_is_ready_and_names_its_parts() {
 async fn a_recurring_job_can_be_run_by_hand_and_tells_what_it_did() {
     let stack = stack("by_hand").await;
     let run = stack.rolecall(&["jobs", "run", "due_sweep"]).await.unwrap();
-    assert_eq!((run["job"].as_str(), run["state"].as_str()), (Some("due_sweep"), Some("succeeded")), "{run}");
+    assert_eq!(
+        (run["job"].as_str(), run["state"].as_str()),
+        (Some("due_sweep"), Some("succeeded")),
+        "{run}"
+    );
     let wrong = stack.run(&["jobs", "run", "due_swep"]).await.unwrap();
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("due_sweep"), "{wrong:?}");
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("due_sweep"),
+        "{wrong:?}"
+    );
     stack.stop().await.unwrap();
 }
 
@@ -44,8 +58,18 @@ async fn no_secret_and_no_address_stands_in_a_log() {
     paying_member(&stack).await;
     wait_in_sync(&stack).await;
     let logs = stack.logs().unwrap();
-    assert!(logs.contains("database_pooler=none"), "the logs are the services'");
-    let secrets = [STRIPE_KEY, WEBHOOK_SECRET, demo::CLIENT_SECRET, demo::BOT_TOKEN, ADA_EMAIL, "play money"];
+    assert!(
+        logs.contains("database_pooler=none"),
+        "the logs are the services'"
+    );
+    let secrets = [
+        STRIPE_KEY,
+        WEBHOOK_SECRET,
+        demo::CLIENT_SECRET,
+        demo::BOT_TOKEN,
+        ADA_EMAIL,
+        "play money",
+    ];
     for secret in secrets {
         assert!(!logs.contains(secret), "{secret} was logged");
     }
@@ -61,7 +85,10 @@ async fn staff_sees_why_and_strangers_do_not() {
     let url = format!("{}/api/v1/admin/members/{id}/why", stack.public_url());
     let refused = person.open(&url).await.unwrap();
     assert!(refused.status.is_client_error(), "{}", refused.status);
-    let granted = stack.rolecall(&["admin", "grant", &rolecall_e2e::story::ADA.to_string()]).await.unwrap();
+    let granted = stack
+        .rolecall(&["admin", "grant", &rolecall_e2e::story::ADA.to_string()])
+        .await
+        .unwrap();
     assert_eq!(granted["granted"], true);
     let shown = person.open(&url).await.unwrap();
     assert!(shown.status.is_success(), "{}: {}", shown.status, shown.body);

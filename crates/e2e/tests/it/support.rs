@@ -31,26 +31,43 @@ pub(crate) async fn start(options: StackOptions) -> Stack {
 /// Ada, signed in and paying, with her role; and her subscription.
 pub(crate) async fn paying_member(stack: &Stack) -> (Person, String) {
     let person = Person::new().unwrap();
-    person.sign_in(stack.public_url(), ADA, "/dashboard").await.unwrap();
-    person.buy(stack.public_url(), "council", ADA_EMAIL).await.unwrap();
+    person
+        .sign_in(stack.public_url(), ADA, "/dashboard")
+        .await
+        .unwrap();
+    person
+        .buy(stack.public_url(), "council", ADA_EMAIL)
+        .await
+        .unwrap();
     stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
     let subscription = subscription(stack).unwrap();
     (person, subscription)
 }
 
 /// Waits until `rolecall why` says something about Ada.
-pub(crate) async fn wait_for_why(stack: &Stack, what: &str, limit: Duration, says: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn wait_for_why(
+    stack: &Stack,
+    what: &str,
+    limit: Duration,
+    says: impl Fn(&Value) -> bool,
+) -> Value {
     let found = until(what, limit, async || {
         let why = stack.rolecall(&["why", &ADA.to_string()]).await?;
         Ok(says(&why).then_some(why))
     });
     match found.await {
         Ok(why) => why,
-        Err(error) => panic!("{error:#}; the record says {:#}", stack.rolecall(&["why", &ADA.to_string()]).await.unwrap()),
+        Err(error) => panic!(
+            "{error:#}; the record says {:#}",
+            stack.rolecall(&["why", &ADA.to_string()]).await.unwrap()
+        ),
     }
 }
 
 /// Waits until Ada's roles in the record are what they are in the server.
 pub(crate) async fn wait_in_sync(stack: &Stack) -> Value {
-    wait_for_why(stack, "in sync", SOON, |why| why["guilds"][0]["state"] == "in_sync").await
+    wait_for_why(stack, "in sync", SOON, |why| {
+        why["guilds"][0]["state"] == "in_sync"
+    })
+    .await
 }

@@ -196,12 +196,11 @@ async fn without_a_mail_server_the_row_says_so() {
 async fn somebody_without_an_address_is_not_written_to_and_the_row_says_so() {
     let world = World::start().await;
     let (_, id) = world.welcome_owed().await;
-    let mut tx = world.worker.db.begin().await.unwrap();
-    sqlx::query("UPDATE members SET email = NULL")
-        .execute(&mut *tx)
+    world
+        .postgres
+        .tamper("UPDATE members SET email = NULL")
         .await
         .unwrap();
-    tx.commit().await.unwrap();
     world.send(&world.worker, id).await.unwrap_err();
     let row = world.message().await;
     assert!(

@@ -262,8 +262,7 @@ impl World {
 
     /// Rows as JSON, one value each.
     pub(crate) async fn rows(&self, sql: &'static str) -> Vec<Value> {
-        let mut tx = self.worker.db.begin().await.unwrap();
-        sqlx::query_scalar(sql).fetch_all(&mut *tx).await.unwrap()
+        self.postgres.rows(sql).await.unwrap()
     }
 
     /// The messages that are or were owed.
