@@ -25,12 +25,15 @@ pub struct Page {
     pub body: String,
 }
 
+/// Fields by name, with their values.
+type Fields = Vec<(String, String)>;
+
 /// A form with its fields filled in.
 #[derive(Debug, Clone)]
 pub struct Form {
     action: Url,
     post: bool,
-    fields: Vec<(String, String)>,
+    fields: Fields,
 }
 
 impl Person {
@@ -159,7 +162,7 @@ impl Page {
     }
 
     /// Every form, with all of its controls by name and value.
-    fn forms(&self) -> anyhow::Result<Vec<(Form, Vec<(String, String)>)>> {
+    fn forms(&self) -> anyhow::Result<Vec<(Form, Fields)>> {
         let html = Html::parse_document(&self.body);
         let (forms, controls) = (selector("form")?, selector("input, button, select")?);
         let read = |form: ElementRef<'_>| {

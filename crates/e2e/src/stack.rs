@@ -249,10 +249,8 @@ impl Stack {
             Duration::from_secs(20),
             async || {
                 let answer = self.rolecall(&["plans", "apply", "--dry-run", &path]).await?;
-                Ok(answer["warnings"]
-                    .as_array()
-                    .is_some_and(Vec::is_empty)
-                    .then_some(()))
+                let warnings = answer.get("warnings").and_then(Value::as_array);
+                Ok(warnings.is_some_and(Vec::is_empty).then_some(()))
             },
         )
         .await?;
@@ -260,9 +258,8 @@ impl Stack {
         until("the prices of the plan", Duration::from_secs(20), async || {
             let url = format!("{}/api/v1/plans", self.public_url);
             let plans: Value = self.client.get(url).send().await?.json().await?;
-            Ok(plans["data"][0]["prices"][0]["unit_amount"]
-                .is_i64()
-                .then_some(()))
+            let amount = plans.pointer("/data/0/prices/0/unit_amount");
+            Ok(amount.is_some_and(Value::is_i64).then_some(()))
         })
         .await
     }

@@ -127,7 +127,8 @@ impl Telling<'_> {
             step.roles = roles.iter().map(|role| (*role).to_owned()).collect();
             let why = until("the record says the same", SOON, async || {
                 let why = self.stack.rolecall(&["why", &ADA.to_string()]).await?;
-                Ok((why["guilds"][0]["state"] == "in_sync").then_some(why))
+                let state = why.pointer("/guilds/0/state").and_then(Value::as_str);
+                Ok((state == Some("in_sync")).then_some(why))
             });
             agree(&why.await?, roles, standing)?;
         }
@@ -164,17 +165,16 @@ impl Telling<'_> {
 
 /// Errs unless the record has the standing and exactly these roles, desired and seen.
 fn agree(why: &Value, roles: &[&str], standing: &str) -> anyhow::Result<()> {
-    let said = why["standing"].as_str().unwrap_or("none");
+    let said = why.get("standing").and_then(Value::as_str).unwrap_or("none");
     if said != standing {
         bail!("the standing is {said}, expected {standing}");
     }
-    let entries = why["guilds"][0]["roles"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let entries = why.pointer("/guilds/0/roles").and_then(Value::as_array);
+    let is = |role: &Value, what: &str| role.get(what) == Some(&Value::Bool(true));
     let desired = entries
-        .iter()
-        .filter(|role| role["desired"] == true && role["observed"] == true)
+        .into_iter()
+        .flatten()
+        .filter(|role| is(role, "desired") && is(role, "observed"))
         .count();
     if desired != roles.len() {
         bail!(

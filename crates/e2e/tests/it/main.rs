@@ -1,4 +1,5 @@
 //! System tests: the real services as processes, real Postgres, Redis, HTTP and websockets.
+#![cfg(test)]
 
 mod browser;
 mod config;

@@ -15,7 +15,7 @@ use serde_json::Value;
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
 /// Within this a sweep has run, and what it gave cause to has happened.
-pub(crate) const AFTER_A_SWEEP: Duration = Duration::from_secs(60);
+pub(crate) const AFTER_A_SWEEP: Duration = Duration::from_mins(1);
 
 /// A stack of its own for the test with this name.
 pub(crate) async fn stack(name: &str) -> Stack {
