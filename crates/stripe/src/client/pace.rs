@@ -136,7 +136,7 @@ mod tests {
         let within = |start: Duration| {
             times
                 .iter()
-                .filter(|time| (start..start + Duration::from_secs(1)).contains(time))
+                .filter(|time| (start..start + Duration::from_secs(1)).contains(*time))
                 .count()
         };
         times.iter().map(|start| within(*start)).max().unwrap_or_default()
