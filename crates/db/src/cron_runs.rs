@@ -127,10 +127,13 @@ pub async fn list_last_runs(conn: &mut Connection) -> Result<Vec<CronRun>, DbErr
     .await?)
 }
 
-/// Forgets runs that ended before `before`. Returns how many.
+/// Forgets runs that ended before `before`, and those from before it that never ended. Returns how many.
 pub async fn delete_runs_before(conn: &mut Connection, before: DateTime<Utc>) -> Result<u64, DbError> {
-    let done = sqlx::query!("DELETE FROM cron_runs WHERE finished_at < $1", before)
-        .execute(conn)
-        .await?;
+    let done = sqlx::query!(
+        "DELETE FROM cron_runs WHERE coalesce(finished_at, scheduled_for) < $1",
+        before
+    )
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected())
 }

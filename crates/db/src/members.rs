@@ -153,6 +153,27 @@ pub async fn set_converged(
     one_row("members", &done)
 }
 
+/// Puts off what is due to a person by `now`: it failed, and others come first.
+pub async fn defer_member(
+    conn: &mut Connection,
+    id: MemberId,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE members
+         SET converge_due_at = CASE WHEN converge_due_at <= $2 THEN $3::timestamptz ELSE converge_due_at END,
+             next_change_at = CASE WHEN next_change_at <= $2 THEN $3::timestamptz ELSE next_change_at END
+         WHERE id = $1",
+        id.as_uuid(),
+        now,
+        until,
+    )
+    .execute(conn)
+    .await?;
+    one_row("members", &done)
+}
+
 /// Marks everybody's convergence as owed: the catalog changed. Returns how many people.
 pub async fn set_converge_due_for_all(conn: &mut Connection, now: DateTime<Utc>) -> Result<u64, DbError> {
     let done = sqlx::query!(

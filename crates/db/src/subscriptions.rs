@@ -174,7 +174,9 @@ pub async fn update_subscription(
         .collect();
     let done = sqlx::query!(
         "UPDATE subscriptions
-         SET customer_id = $3, member_id = coalesce($4, member_id), plan_slug = $5, price_ids = $6,
+         SET customer_id = $3, member_id = coalesce($4, member_id), price_ids = $6,
+             -- A price that the plans file no longer names keeps the plan it was bought for.
+             plan_slug = CASE WHEN price_ids = $6 THEN coalesce($5, plan_slug) ELSE $5 END,
              quantity = $7, status = $8, collection_paused = $9, current_period_end = $10,
              cancel_at_period_end = $11, cancel_at = $12, ended_at = $13, trial_end = $14,
              owed_since = $15, owed_invoice_url = $16, livemode = $17, read_started_at = $18,

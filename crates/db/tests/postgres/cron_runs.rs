@@ -114,21 +114,23 @@ async fn the_last_run_of_each_job_is_the_newest_one() {
 }
 
 #[tokio::test]
-async fn only_runs_that_ended_long_ago_are_forgotten() {
+async fn runs_that_ended_or_began_in_vain_long_ago_are_forgotten() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
-    for n in 1..=3 {
-        insert_tick(&mut tx, uuid(n), "points", at(n.into()), "w", at(0))
+    // The last two never end: their worker died.
+    for (n, tick) in [(1, 1), (2, 2), (3, 3), (4, 25)] {
+        insert_tick(&mut tx, uuid(n), "points", at(tick), "w", at(0))
             .await
             .unwrap();
     }
     finish_run(&mut tx, uuid(1), true, "", at(10)).await.unwrap();
     finish_run(&mut tx, uuid(2), true, "", at(20)).await.unwrap();
-    assert_eq!(delete_runs_before(&mut tx, at(20)).await.unwrap(), 1);
+    assert_eq!(delete_runs_before(&mut tx, at(20)).await.unwrap(), 2);
     assert_eq!(find_run(&mut tx, uuid(1)).await.unwrap(), None);
     assert_eq!(
         find_run(&mut tx, uuid(2)).await.unwrap().unwrap().state,
         "succeeded"
     );
-    assert!(find_run(&mut tx, uuid(3)).await.unwrap().is_some());
+    assert_eq!(find_run(&mut tx, uuid(3)).await.unwrap(), None);
+    assert!(find_run(&mut tx, uuid(4)).await.unwrap().is_some());
 }

@@ -441,3 +441,32 @@ async fn a_standing_that_makes_no_sense_is_reported_with_its_column() {
         .to_string();
     assert!(error.starts_with("subscriptions.standing"), "{error}");
 }
+
+#[tokio::test]
+async fn a_read_keeps_the_plan_of_a_price_that_is_no_longer_named_and_not_of_another_price() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let council = plan(&mut tx, "council", &["price_c"]).await;
+    let one = person(&mut tx, 1).await;
+    let bought = SubscriptionRead {
+        member_id: Some(one),
+        prices: vec![price("price_old")],
+        plan: Some(council.clone()),
+        ..read("sub_1")
+    };
+    subscribe(&mut tx, &bought).await;
+    let again = SubscriptionRead {
+        plan: None,
+        ..bought.clone()
+    };
+    assert!(update_subscription(&mut tx, &again, 1, at(1)).await.unwrap());
+    let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
+    assert_eq!(stored[0].facts.plan, Some(council));
+    let switched = SubscriptionRead {
+        prices: vec![price("price_foreign")],
+        ..again
+    };
+    assert!(update_subscription(&mut tx, &switched, 2, at(2)).await.unwrap());
+    let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
+    assert_eq!(stored[0].facts.plan, None);
+}

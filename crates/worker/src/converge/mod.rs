@@ -8,12 +8,12 @@ mod facts;
 mod guild;
 mod welcome;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
     discord_accounts::{DiscordAccount, find_account_of, find_tokens},
     member_guilds::list_member_guilds,
-    members::{Owed, lock_member, set_converged},
+    members::{Owed, defer_member, lock_member, set_converged},
 };
 use rolecall_domain::{
     ids::{DiscordUserId, GuildId, MemberId, NotificationId},
@@ -24,6 +24,9 @@ use rolecall_queue::jobs::{ApplyRoles, Lane};
 use std::collections::BTreeSet;
 
 use crate::{converge::guild::Visit, ctx::Ctx, error::WorkError};
+
+/// How long a person waits whose convergence failed in a sweep.
+const PUT_OFF: TimeDelta = TimeDelta::minutes(5);
 
 /// What a convergence leaves to be told after the commit.
 #[derive(Debug, Default)]
@@ -113,6 +116,35 @@ pub async fn converge(
     }
     set_converged(conn, member_id, facts.facts.next_change_at(now)).await?;
     Ok(converged)
+}
+
+/// Converges a person in a transaction of its own, and tells what follows.
+pub async fn converge_now(ctx: &Ctx, member_id: MemberId, trigger: Trigger) -> Result<(), WorkError> {
+    let mut tx = ctx.db.begin().await?;
+    let converged = converge(&mut tx, ctx, member_id, trigger, ctx.clock.now()).await?;
+    tx.commit().await?;
+    ctx.tell(converged).await;
+    Ok(())
+}
+
+/// Converges everybody of a list. A failure is one person's alone: they are put off, and the others
+/// have their turn; only an outage stops them all.
+pub async fn converge_each(ctx: &Ctx, members: &[MemberId], trigger: Trigger) -> Result<usize, WorkError> {
+    let mut done = 0;
+    for member_id in members {
+        match converge_now(ctx, *member_id, trigger).await {
+            Ok(()) => done += 1,
+            Err(WorkError::Db(error)) if error.is_outage() => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(member.id = %member_id, %error, "a person could not be converged; tried again later");
+                let now = ctx.clock.now();
+                let mut tx = ctx.db.begin().await?;
+                defer_member(&mut tx, *member_id, now, now + PUT_OFF).await?;
+                tx.commit().await?;
+            }
+        }
+    }
+    Ok(done)
 }
 
 /// The servers in which we keep a row for the account.

@@ -13,7 +13,7 @@ use rolecall_queue::jobs::{ProcessEvent, SendNotification};
 
 use crate::{
     catalog,
-    converge::{command, converge},
+    converge::{command, converge_each},
     ctx::Ctx,
     error::WorkError,
     prices,
@@ -48,16 +48,10 @@ pub async fn converge_due(ctx: &Ctx, owed_before: DateTime<Utc>) -> Result<usize
         let mut tx = ctx.db.begin().await?;
         let due = list_converge_due(&mut tx, owed_before, BATCH).await?;
         tx.commit().await?;
-        for member_id in &due {
-            let mut tx = ctx.db.begin().await?;
-            let converged = converge(&mut tx, ctx, *member_id, Trigger::Sweep, ctx.clock.now()).await?;
-            tx.commit().await?;
-            ctx.tell(converged).await;
-        }
-        done += due.len();
         if due.is_empty() {
             break;
         }
+        done += converge_each(ctx, &due, Trigger::Sweep).await?;
     }
     Ok(done)
 }

@@ -3,7 +3,7 @@
 use rolecall_db::members::list_next_change_due;
 use rolecall_domain::trigger::Trigger;
 
-use crate::{converge::converge, ctx::Ctx, error::WorkError};
+use crate::{converge::converge_each, ctx::Ctx, error::WorkError};
 
 /// At most so many people at a time; each round is a new list.
 const BATCH: i64 = 200;
@@ -18,13 +18,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
         if due.is_empty() {
             return Ok(format!("{done} people converged"));
         }
-        for member_id in &due {
-            let mut tx = ctx.db.begin().await?;
-            // Sets the next change after `now`, so the list gets shorter.
-            let converged = converge(&mut tx, ctx, *member_id, Trigger::Clock, now).await?;
-            tx.commit().await?;
-            ctx.tell(converged).await;
-        }
-        done += due.len();
+        // Sets the next change after `now`, or puts it off, so the list gets shorter.
+        done += converge_each(ctx, &due, Trigger::Clock).await?;
     }
 }

@@ -3,14 +3,10 @@
 use rolecall_domain::trigger::Trigger;
 use rolecall_queue::{Attempt, JobError, jobs::ConvergeMember};
 
-use crate::{converge::converge, handlers::SharedCtx};
+use crate::{converge::converge_now, handlers::SharedCtx};
 
 /// Converges the person.
 pub async fn run(ctx: SharedCtx, args: ConvergeMember, _: Attempt) -> Result<(), JobError> {
     let trigger: Trigger = args.reason.parse().map_err(JobError::cancel)?;
-    let mut tx = ctx.db.begin().await?;
-    let converged = converge(&mut tx, &ctx, args.member_id, trigger, ctx.clock.now()).await?;
-    tx.commit().await?;
-    ctx.tell(converged).await;
-    Ok(())
+    Ok(converge_now(&ctx, args.member_id, trigger).await?)
 }

@@ -199,3 +199,25 @@ async fn a_story_comes_to_its_end_with_redis_forgetting_everything_at_every_step
     world.sweep().await;
     assert_eq!(world.roles(&person), [].into());
 }
+
+#[tokio::test]
+async fn somebody_who_cannot_be_converged_does_not_keep_the_others_waiting() {
+    let world = World::start().await;
+    let (broken, _) = world.council_member().await;
+    let (healthy, _) = world.council_member().await;
+    world
+        .postgres
+        .tamper(
+            "UPDATE subscriptions SET standing = 'grace', grace_until = NULL
+             WHERE member_id = (SELECT member_id FROM subscriptions ORDER BY updated_at, id LIMIT 1)",
+        )
+        .await
+        .unwrap();
+    world.owe_convergence(&broken, Trigger::Staff).await;
+    world.owe_convergence(&healthy, Trigger::Staff).await;
+    world.sweep().await;
+    let owed = world
+        .rows("SELECT to_jsonb(t) FROM members t WHERE converge_due_at IS NOT NULL")
+        .await;
+    assert_eq!(owed.len(), 1, "the healthy one was converged: {owed:?}");
+}
