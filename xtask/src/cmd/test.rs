@@ -18,7 +18,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let infra = Infra::start(workspace)?;
     // System tests start the services as processes, so these must be as new as the tests.
     process::run(&mut workspace.build_programs())?;
-    process::run(infra.pass_to(&mut runner(workspace)).args(args))?;
+    // Examples in documentation first, so that the last line counts the tests that matter.
     if args.is_empty() {
         process::run(
             infra
@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
                 .args(["test", "--workspace", "--doc"]),
         )?;
     }
-    Ok(())
+    process::run(infra.pass_to(&mut runner(workspace)).args(args))
 }
 
 fn runner(workspace: &Workspace) -> Command {
