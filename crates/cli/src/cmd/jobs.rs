@@ -6,7 +6,7 @@ use anyhow::bail;
 use chrono::SecondsFormat;
 use rolecall_db::cron_runs::{CronRun, find_run, insert_manual_run, list_last_runs};
 use rolecall_domain::ids::uuid_v7;
-use rolecall_queue::jobs::RunCron;
+use rolecall_queue::jobs::{CRON_JOBS, RunCron};
 use rolecall_runtime::env::Env;
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,9 +16,6 @@ use crate::{config, host::Host, output::Printer};
 /// A run that no worker has taken up for this long: probably none is running.
 const NO_WORKER: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// The recurring jobs of this version.
-const NAMES: [&str; 3] = ["due_sweep", "grace_expiry", "retention"];
 
 #[derive(Debug, Serialize)]
 struct RunView {
@@ -69,10 +66,10 @@ pub(super) async fn list(env: &Env, printer: &Printer) -> anyhow::Result<ExitCod
 }
 
 pub(super) async fn run(env: &Env, printer: &Printer, name: &str) -> anyhow::Result<ExitCode> {
-    if !NAMES.contains(&name) {
+    if !CRON_JOBS.contains(&name) {
         printer.error(&format!(
             "there is no recurring job {name:?}; there are {}",
-            NAMES.join(", ")
+            CRON_JOBS.join(", ")
         ));
         return Ok(ExitCode::from(2));
     }

@@ -65,6 +65,9 @@ impl Job for SendNotification {
     }
 }
 
+/// The names of the cron jobs that the worker knows.
+pub const CRON_JOBS: [&str; 3] = ["due_sweep", "grace_expiry", "retention"];
+
 /// Do what a cron job does, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCron {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use crate::jobs::{
     account_events::{ConvergeMember, FulfillCheckout},
-    chores::{ProcessEvent, RunCron, SendNotification, SyncPlans, SyncSubscription},
+    chores::{CRON_JOBS, ProcessEvent, RunCron, SendNotification, SyncPlans, SyncSubscription},
     discord_events::{GuildObserved, MemberJoined, MemberLeft, MemberRolesChanged, ObservedRole},
     role_commands::{ApplyRoles, Lane},
     role_outcomes::{RoleOutcome, RoleResult},

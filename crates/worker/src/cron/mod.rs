@@ -95,8 +95,13 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_ticks_are_multiples_of_the_period() {
-        let names: BTreeSet<_> = JOBS.iter().map(|job| job.name).collect();
-        assert_eq!(names.len(), JOBS.len());
+        let names: Vec<_> = JOBS.iter().map(|job| job.name).collect();
+        assert_eq!(
+            names,
+            rolecall_queue::jobs::CRON_JOBS,
+            "what the command line offers"
+        );
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), JOBS.len());
         let now = DateTime::from_timestamp(1_790_000_017, 500_000_000).unwrap();
         for job in &JOBS {
             let tick = job.tick_before(now);
