@@ -2,7 +2,7 @@
 
 use rolecall_db::{discord_accounts::find_account, members::lock_member};
 use rolecall_domain::{
-    ids::{DiscordUserId, MemberId},
+    ids::{DiscordUserId, GuildId, MemberId},
     trigger::Trigger,
 };
 use rolecall_queue::{
@@ -13,6 +13,7 @@ use rolecall_queue::{
 use crate::{
     converge::converge,
     cron::due_sweep,
+    ctx::Ctx,
     handlers::SharedCtx,
     observe::{self, Sighting},
 };
@@ -24,15 +25,7 @@ pub async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt) -> Res
         pending: args.pending,
         at: attempt.enqueued_at,
     };
-    let mut tx = ctx.db.begin().await?;
-    let Some(member_id) = lock(&mut tx, args.user_id).await? else {
-        return Ok(());
-    };
-    observe::seen(&mut tx, args.guild_id, args.user_id, &sighting).await?;
-    let converged = converge(&mut tx, &ctx, member_id, Trigger::Joined, ctx.clock.now()).await?;
-    tx.commit().await?;
-    ctx.tell(converged).await;
-    Ok(())
+    sighted(&ctx, args.guild_id, args.user_id, &sighting, Trigger::Joined).await
 }
 
 /// Somebody left a server: what they have there is nothing now.
@@ -57,12 +50,30 @@ pub async fn roles_changed(
         pending: args.pending,
         at: attempt.enqueued_at,
     };
+    sighted(
+        &ctx,
+        args.guild_id,
+        args.user_id,
+        &sighting,
+        Trigger::RolesChanged,
+    )
+    .await
+}
+
+/// Keeps a sighting of somebody we know, and converges them.
+async fn sighted(
+    ctx: &Ctx,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    sighting: &Sighting<'_>,
+    trigger: Trigger,
+) -> Result<(), JobError> {
     let mut tx = ctx.db.begin().await?;
-    let Some(member_id) = lock(&mut tx, args.user_id).await? else {
+    let Some(member_id) = lock(&mut tx, user_id).await? else {
         return Ok(());
     };
-    observe::seen(&mut tx, args.guild_id, args.user_id, &sighting).await?;
-    let converged = converge(&mut tx, &ctx, member_id, Trigger::RolesChanged, ctx.clock.now()).await?;
+    observe::seen(&mut tx, guild_id, user_id, sighting).await?;
+    let converged = converge(&mut tx, ctx, member_id, trigger, ctx.clock.now()).await?;
     tx.commit().await?;
     ctx.tell(converged).await;
     Ok(())
