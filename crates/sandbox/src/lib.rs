@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod discord;
 pub mod mail;
+pub mod network;
 pub mod options;
 pub mod rng;
 pub mod run;
