@@ -1,4 +1,4 @@
-//! The list of events: what webhooks may have missed.
+//! Events as Stripe keeps them: what webhooks may have missed.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use rolecall_domain::ids::StripeEventId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use stripe_core::event::ListEvent;
-use stripe_types::RangeQueryTs;
+use stripe_core::event::{ListEvent, RetrieveEvent};
+use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
 use crate::{
     client::{Client, PAGE_SIZE, call::Call},
@@ -21,6 +21,8 @@ use crate::{
 pub struct EventFilter {
     /// Only those made at this time or later.
     pub created_since: Option<DateTime<Utc>>,
+    /// Only those made before this time.
+    pub created_before: Option<DateTime<Utc>>,
     /// Only these types, at most 20; empty for all.
     pub types: Vec<String>,
 }
@@ -61,6 +63,13 @@ impl fmt::Debug for ListedEvent {
 }
 
 impl Client {
+    /// One event, as long as Stripe keeps it.
+    pub async fn get_event(&self, id: &StripeEventId) -> Result<ListedEvent, StripeError> {
+        let request = RetrieveEvent::new(id.as_str());
+        let call = Call::read("GET /v1/events/{id}", format!("event {id}"), &request);
+        self.transport.send(&call).await
+    }
+
     /// One page of events, newest first.
     pub async fn list_events(
         &self,
@@ -68,8 +77,12 @@ impl Client {
         cursor: &EventCursor,
     ) -> Result<Page<ListedEvent>, StripeError> {
         let mut request = ListEvent::new().limit(PAGE_SIZE);
-        if let Some(since) = filter.created_since {
-            request = request.created(RangeQueryTs::gte(since.timestamp()));
+        if filter.created_since.is_some() || filter.created_before.is_some() {
+            request = request.created(RangeQueryTs::Bounds(RangeBoundsTs {
+                gte: filter.created_since.map(|since| since.timestamp()),
+                lt: filter.created_before.map(|before| before.timestamp()),
+                ..RangeBoundsTs::default()
+            }));
         }
         if !filter.types.is_empty() {
             request = request.types(filter.types.clone());

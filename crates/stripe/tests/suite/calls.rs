@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use rolecall_domain::ids::StripePriceId;
 use rolecall_stripe::{
     client::{
+        Client,
         checkout::{Buyer, NewCheckoutSession, Purchase},
         events::{EventCursor, EventFilter},
         preview::{Proration, SubscriptionChange},
@@ -16,7 +17,7 @@ use rolecall_stripe::{
     error::StripeError,
     types::{expandable::Expandable, preview::PreviewLine},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 const SESSION: &str = r#"{"id":"cs_test_1","url":"https://checkout.stripe.com/c/pay/cs_test_1"}"#;
 
@@ -145,6 +146,74 @@ async fn every_attempt_of_a_write_is_the_same_write() {
     for attempt in &asked {
         assert_eq!(attempt.header("idempotency-key"), Some("checkout-3"));
         assert_eq!(attempt.body, asked[0].body);
+    }
+}
+
+/// S10.
+#[tokio::test]
+async fn a_write_that_hangs_or_is_told_to_wait_is_repeated_under_the_same_key() {
+    let stripe = FakeStripe::start(vec![
+        Reply::Hang,
+        Reply::Stall,
+        Reply::status(429, "{}").with("retry-after", "1"),
+        Reply::ok(SESSION),
+    ]);
+    let mut config = stripe.config();
+    config.request_timeout = Duration::from_millis(100);
+    let client = Client::new(config).unwrap();
+    let begin = Instant::now();
+    within(client.create_checkout_session(new_session(), "checkout-4"))
+        .await
+        .unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    let asked = stripe.asked();
+    let keys: Vec<_> = asked
+        .iter()
+        .map(|asked| asked.header("idempotency-key"))
+        .collect();
+    assert_eq!(keys, [Some("checkout-4"); 4]);
+}
+
+/// S10. What is tried again has to happen once.
+#[tokio::test]
+async fn every_write_carries_an_idempotency_key_and_no_read_does() {
+    let stripe = FakeStripe::start(vec![Reply::ok(
+        r#"{"id":"cs_1","url":"https://billing.stripe.com/p/session/1","data":[]}"#,
+    )]);
+    let client = stripe.client();
+    let customer = "cus_1".parse().unwrap();
+    let change = SubscriptionChange {
+        subscription: "sub_1".parse().unwrap(),
+        item: "si_1".to_owned(),
+        price: None,
+        quantity: Some(3),
+        proration: Proration::None,
+        proration_date: None,
+    };
+    let return_url = "https://example.com/".parse().unwrap();
+    let writes = async {
+        // Whether the answer can be read is told by other tests.
+        drop(client.create_checkout_session(new_session(), "k").await);
+        drop(client.create_portal_session(&customer, &return_url).await);
+        drop(client.create_customer(None, &BTreeMap::new(), "k").await);
+        drop(client.create_preview(&change).await);
+    };
+    within(writes).await;
+    let reads = async {
+        drop(client.get_customer(&customer).await);
+        drop(client.get_event(&"evt_1".parse().unwrap()).await);
+        drop(
+            client
+                .list_events(&EventFilter::default(), &EventCursor::Newest)
+                .await,
+        );
+    };
+    within(reads).await;
+    let asked = stripe.asked();
+    assert_eq!(asked.len(), 7);
+    for asked in asked {
+        let has_key = asked.header("idempotency-key").is_some();
+        assert_eq!(has_key, asked.line.starts_with("POST "), "{}", asked.line);
     }
 }
 
@@ -343,6 +412,7 @@ async fn events_are_listed_word_for_word() {
     let client = stripe.client();
     let filter = EventFilter {
         created_since: DateTime::from_timestamp(1_767_225_600, 0),
+        created_before: DateTime::from_timestamp(1_767_229_200, 0),
         types: vec!["invoice.paid".to_owned(), "customer.updated".to_owned()],
     };
     let page = within(client.list_events(&filter, &EventCursor::Newest))
@@ -360,6 +430,7 @@ async fn events_are_listed_word_for_word() {
         params(&stripe.asked()[0]),
         [
             "created[gte]=1767225600",
+            "created[lt]=1767229200",
             "limit=100",
             "types[0]=invoice.paid",
             "types[1]=customer.updated"
@@ -381,6 +452,28 @@ async fn events_are_listed_word_for_word() {
             .unwrap();
         assert!(params(stripe.asked().last().unwrap()).contains(&expected.to_owned()));
     }
+}
+
+/// S9.
+#[tokio::test]
+async fn one_event_is_read_word_for_word() {
+    let event = r#"{"id":"evt_1", "type":"invoice.paid","created":1767225600,"livemode":true}"#;
+    let stripe = FakeStripe::start(vec![
+        Reply::ok(event),
+        Reply::status(
+            404,
+            r#"{"error":{"code":"resource_missing","message":"No such event"}}"#,
+        ),
+    ]);
+    let client = stripe.client();
+    let id = "evt_1".parse().unwrap();
+    let read = within(client.get_event(&id)).await.unwrap();
+    assert!(read.envelope().unwrap().livemode);
+    assert_eq!(read.into_payload().get(), event);
+    let line = &stripe.asked()[0].line;
+    assert!(line.starts_with("GET /v1/events/evt_1?"), "{line}");
+    let error = within(client.get_event(&id)).await.unwrap_err();
+    assert!(matches!(error, StripeError::NotFound { subject } if subject == "event evt_1"));
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub(crate) enum Reply {
     },
     /// Never answers.
     Hang,
+    /// Begins a success, and never ends it.
+    Stall,
     /// Closes the connection.
     Drop,
 }
@@ -188,6 +190,15 @@ fn serve(mut stream: &TcpStream, state: &State, replies: &[Reply]) {
                 if stream.write_all(&[head.as_bytes(), body].concat()).is_err() {
                     return;
                 }
+            }
+            Reply::Stall => {
+                if stream
+                    .write_all(b"HTTP/1.1 200 X\r\ncontent-length: 99\r\n\r\n{\"id\":")
+                    .is_err()
+                {
+                    return;
+                }
+                drop(reader.read(&mut [0]));
             }
             // Until the client goes away.
             Reply::Hang => drop(reader.read(&mut [0])),

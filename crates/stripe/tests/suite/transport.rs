@@ -5,7 +5,11 @@ use std::{error::Error, time::Duration};
 use crate::support::{FakeStripe, KEY, Reply, config};
 use rolecall_domain::ids::StripeSubscriptionId;
 use rolecall_stripe::{
-    client::{Client, config::BuildError, pace::RateLimit},
+    client::{
+        Client,
+        config::{BuildError, StripeClientConfig},
+        pace::RateLimit,
+    },
     error::StripeError,
     types::subscription::Subscription,
 };
@@ -174,6 +178,23 @@ async fn a_server_that_hangs_is_left_after_the_timeout() {
 }
 
 #[tokio::test]
+async fn an_answer_that_stops_in_the_middle_is_left_after_the_timeout() {
+    let stripe = FakeStripe::start(vec![Reply::Stall, Reply::ok(SUBSCRIPTION)]);
+    let mut config = stripe.config();
+    config.request_timeout = Duration::from_millis(50);
+    get(&Client::new(config).unwrap()).await.unwrap();
+    assert_eq!(stripe.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn with_the_defaults_a_call_ends_within_half_a_minute_whatever_stripe_does() {
+    let config = config("https://api.stripe.com");
+    // The last attempt begins within the budget and takes no longer than its timeout.
+    assert!(config.retry.budget + config.request_timeout <= Duration::from_secs(30));
+    assert!(config.connect_timeout <= config.request_timeout);
+}
+
+#[tokio::test]
 async fn no_retry_begins_after_the_budget() {
     let stripe = FakeStripe::start(vec![Reply::Hang]);
     let mut config = stripe.config();
@@ -292,6 +313,30 @@ async fn calls_keep_to_the_pace() {
     );
 }
 
+#[tokio::test]
+async fn calls_at_once_are_spread_so_that_stripe_never_sees_more_than_the_limit() {
+    let stripe = FakeStripe::start(vec![Reply::ok(SUBSCRIPTION)]);
+    let mut config = stripe.config();
+    config.rate_limit = Some(RateLimit {
+        per_second: 25,
+        per_endpoint: 25,
+    });
+    let client = Client::new(config).unwrap();
+    let begin = Instant::now();
+    let calls = (0..30).map(|_| {
+        let client = client.clone();
+        async move {
+            get(&client).await.unwrap();
+            begin.elapsed()
+        }
+    });
+    let mut ends = futures::future::join_all(calls).await;
+    ends.sort();
+    // An answer comes after its request went out: the 26th request of any second is a second late.
+    assert!(ends[25] >= Duration::from_secs(1), "{ends:?}");
+    assert_eq!(stripe.asked().len(), 30);
+}
+
 #[test]
 fn only_stripe_itself_is_paced_by_default() {
     assert_eq!(config("http://127.0.0.1:1").rate_limit, None);
@@ -301,6 +346,15 @@ fn only_stripe_itself_is_paced_by_default() {
         per_endpoint: 25,
     };
     assert_eq!(config("https://api.stripe.com").rate_limit, Some(test));
+    let live = RateLimit {
+        per_second: 100,
+        per_endpoint: 25,
+    };
+    let base = config("https://api.stripe.com");
+    for key in ["sk_live_1", "rk_live_1"] {
+        let config = StripeClientConfig::new(base.api_base.clone(), key.into(), base.rng.clone());
+        assert_eq!(config.rate_limit, Some(live), "{key}");
+    }
 }
 
 #[tokio::test]
