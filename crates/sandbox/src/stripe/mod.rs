@@ -17,7 +17,7 @@ mod shape;
 mod shared;
 mod simulator;
 pub mod story;
-mod webhook;
+pub mod webhook;
 pub mod world;
 
 pub use config::{API_VERSION, AfterRetries, Config, EndpointConfig, StartError};

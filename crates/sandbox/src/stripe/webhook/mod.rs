@@ -2,4 +2,4 @@
 
 pub(crate) mod queue;
 pub(crate) mod sender;
-pub(crate) mod sign;
+pub mod sign;

@@ -4,7 +4,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 /// `t=...,v1=...` with one `v1` for each secret in force.
-pub(crate) fn header(timestamp: i64, body: &[u8], secrets: &[String]) -> String {
+pub fn header(timestamp: i64, body: &[u8], secrets: &[String]) -> String {
     let mut parts = vec![format!("t={timestamp}")];
     parts.extend(
         secrets
