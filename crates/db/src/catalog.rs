@@ -11,6 +11,7 @@ use crate::{
     Connection, DbError,
     convert::{Snowflake, parse, seconds},
     error::one_row,
+    policies::current_policy,
 };
 
 /// A plan as the plans file declares it, with what the domain does not decide by.
@@ -56,7 +57,8 @@ pub async fn load_catalog(conn: &mut Connection) -> Result<Catalog, DbError> {
             .into_iter()
             .map(|row| (row.plan.slug.clone(), row.plan))
             .collect(),
-        guilds: list_guilds(conn).await?,
+        guilds: list_guilds(&mut *conn).await?,
+        policy: current_policy(conn).await?.policy,
     })
 }
 
@@ -91,6 +93,7 @@ pub async fn list_plans(conn: &mut Connection) -> Result<Vec<PlanRow>, DbError> 
                 end: match row.end_policy.as_str() {
                     "remove" => EndPolicy::Remove,
                     "alumni" => EndPolicy::Alumni,
+                    "kick" => EndPolicy::Kick,
                     other => return Err(corrupt("end_policy", other)),
                 },
                 roles: roles.remove(&slug).unwrap_or_default(),

@@ -23,6 +23,7 @@ pub mod member_guilds;
 pub mod member_roles;
 pub mod members;
 pub mod notifications;
+pub mod policies;
 pub mod prices;
 pub mod sessions;
 pub mod staff;

@@ -1,11 +1,12 @@
 //! Subscriptions as they were last read from Stripe: `subscriptions`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_domain::{
+    catalog::Catalog,
     catalog::PlanSlug,
     ids::{MemberId, StripeCustomerId, StripePriceId, StripeSubscriptionId},
-    member::Holding,
-    standing::Standing,
+    member::{Holding, HoldingId},
+    standing::{Standing, standing},
     subscription::{Subscription, SubscriptionStatus},
 };
 
@@ -64,6 +65,8 @@ pub struct SubscriptionRead {
 pub struct StoredSubscription {
     /// The facts that decide its standing.
     pub facts: Subscription,
+    /// The prices of its items.
+    pub prices: Vec<StripePriceId>,
     /// The plan's price was bought this many times.
     pub quantity: i64,
     /// When the paid period ends.
@@ -76,15 +79,45 @@ pub struct StoredSubscription {
     pub had_access: bool,
     /// The standing as the last convergence derived it.
     pub standing: Standing,
+    /// Since when.
+    pub standing_since: Option<DateTime<Utc>>,
 }
 
 impl StoredSubscription {
-    /// The holding that it is, at a standing.
-    pub fn holding(&self, standing: Standing) -> Holding {
+    /// What it is worth at `now`, plan by plan: the one it was bought for first, then those that its
+    /// other items pay for.
+    pub fn holdings(&self, catalog: &Catalog, default_grace: TimeDelta, now: DateTime<Utc>) -> Vec<Holding> {
+        let first = self.facts.plan.clone();
+        let others = catalog
+            .plans_selling(&self.prices)
+            .into_iter()
+            .map(|plan| Some(plan.slug.clone()));
+        let others: Vec<_> = others.filter(|plan| *plan != first).collect();
+        std::iter::once(first)
+            .chain(others)
+            .map(|plan| {
+                let grace = catalog.grace(plan.as_ref(), default_grace);
+                self.holding(plan, standing(&self.facts, grace, now), now)
+            })
+            .collect()
+    }
+
+    /// What it is worth by its last convergence.
+    pub fn last_holding(&self) -> Holding {
+        self.holding(
+            self.facts.plan.clone(),
+            self.standing,
+            self.standing_since.unwrap_or_default(),
+        )
+    }
+
+    fn holding(&self, plan: Option<PlanSlug>, standing: Standing, now: DateTime<Utc>) -> Holding {
+        let lasting = standing.kind() == self.standing.kind();
         Holding {
-            subscription: self.facts.id.clone(),
-            plan: self.facts.plan.clone(),
+            id: HoldingId::Subscription(self.facts.id.clone()),
+            plan,
             standing,
+            since: self.standing_since.filter(|_| lasting).or(Some(now)),
             had_access: self.had_access,
         }
     }
@@ -212,13 +245,17 @@ pub async fn set_standing(
     conn: &mut Connection,
     id: &StripeSubscriptionId,
     standing: Standing,
+    since: Option<DateTime<Utc>>,
     gives_access: bool,
 ) -> Result<(), DbError> {
     let done = sqlx::query!(
-        "UPDATE subscriptions SET standing = $2, grace_until = $3, had_access = had_access OR $4 WHERE id = $1",
+        "UPDATE subscriptions
+         SET standing = $2, grace_until = $3, standing_since = $4, had_access = had_access OR $5
+         WHERE id = $1",
         id.as_str(),
         standing.name(),
         standing.grace_until(),
+        since,
         gives_access,
     )
     .execute(conn)
@@ -232,8 +269,9 @@ pub async fn list_subscriptions_of(
     member_id: MemberId,
 ) -> Result<Vec<StoredSubscription>, DbError> {
     let rows = sqlx::query!(
-        "SELECT id, plan_slug, quantity, status, collection_paused, current_period_end,
-                cancel_at_period_end, owed_since, owed_invoice_url, standing, grace_until, had_access
+        "SELECT id, plan_slug, price_ids, quantity, status, collection_paused, current_period_end,
+                cancel_at_period_end, owed_since, owed_invoice_url, standing, standing_since, grace_until,
+                had_access
          FROM subscriptions WHERE member_id = $1 ORDER BY id",
         member_id.as_uuid()
     )
@@ -258,14 +296,17 @@ pub async fn list_subscriptions_of(
                     status: SubscriptionStatus::from(row.status),
                     collection_paused: row.collection_paused,
                     owed_since: row.owed_since,
+                    reversal: None,
                     last_standing: Some(standing),
                 },
+                prices: row.price_ids.into_iter().map(StripePriceId::new).collect(),
                 quantity: row.quantity,
                 current_period_end: row.current_period_end,
                 cancel_at_period_end: row.cancel_at_period_end,
                 owed_invoice_url: row.owed_invoice_url,
                 had_access: row.had_access,
                 standing,
+                standing_since: row.standing_since,
             })
         })
         .collect()

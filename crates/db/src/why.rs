@@ -122,7 +122,7 @@ pub async fn find_standing(
     let facts = rolecall_domain::member::MemberFacts {
         holdings: subscriptions
             .into_iter()
-            .map(|stored| stored.holding(stored.standing))
+            .map(|stored| stored.last_holding())
             .collect(),
         grants,
     };

@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
     ids::{ChannelId, GuildId, InvalidSlug, RoleId, StripePriceId},
-    standing::StandingPolicy,
+    policy::{Policy, Rule, RuleChange},
+    standing::StandingKind,
 };
 
 /// A plan's stable key, such as `council`.
@@ -86,6 +87,8 @@ pub enum EndPolicy {
     Remove,
     /// The roles go and the server's alumni role comes.
     Alumni,
+    /// The roles go, and the person is removed from the server.
+    Kick,
 }
 
 impl EndPolicy {
@@ -94,6 +97,7 @@ impl EndPolicy {
         match self {
             Self::Remove => "remove",
             Self::Alumni => "alumni",
+            Self::Kick => "kick",
         }
     }
 }
@@ -132,6 +136,17 @@ pub struct Plan {
     pub archived: bool,
 }
 
+impl Plan {
+    /// What the plan itself says otherwise than the built-in rules.
+    fn change(&self, kind: StandingKind) -> RuleChange {
+        RuleChange {
+            access: (kind == StandingKind::Paused && self.paused_keeps_access).then_some(true),
+            alumni: (kind == StandingKind::Ended && self.end == EndPolicy::Alumni).then_some(true),
+            ..RuleChange::default()
+        }
+    }
+}
+
 /// A Discord server's special roles.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GuildSettings {
@@ -163,23 +178,39 @@ pub struct Catalog {
     pub plans: BTreeMap<PlanSlug, Plan>,
     /// The servers.
     pub guilds: BTreeMap<GuildId, GuildSettings>,
+    /// What each standing means, where the owner decided otherwise.
+    pub policy: Policy,
 }
 
 impl Catalog {
-    /// The plan that one of `prices` sells. Prices belong to one plan each.
-    pub fn plan_selling<'a>(&self, prices: impl IntoIterator<Item = &'a StripePriceId>) -> Option<&Plan> {
-        prices
-            .into_iter()
-            .find_map(|price| self.plans.values().find(|plan| plan.prices.contains(price)))
+    /// The plans that these prices sell, each once. Prices belong to one plan each.
+    pub fn plans_selling<'a>(&self, prices: impl IntoIterator<Item = &'a StripePriceId>) -> Vec<&Plan> {
+        let mut found: Vec<&Plan> = Vec::new();
+        for price in prices {
+            let sells = |plan: &&Plan| plan.prices.contains(price);
+            if let Some(plan) = self.plans.values().find(sells)
+                && !found.iter().any(|known| known.slug == plan.slug)
+            {
+                found.push(plan);
+            }
+        }
+        found
     }
 
-    /// How `plan` treats failed payments and pauses; the defaults where there is no such plan.
-    pub fn standing_policy(&self, plan: Option<&PlanSlug>, default_grace: TimeDelta) -> StandingPolicy {
-        let plan = plan.and_then(|slug| self.plans.get(slug));
-        StandingPolicy {
-            grace: plan.and_then(|plan| plan.grace).unwrap_or(default_grace),
-            paused_keeps_access: plan.is_some_and(|plan| plan.paused_keeps_access),
-        }
+    /// How long access to `plan` lasts after a failed payment.
+    pub fn grace(&self, plan: Option<&PlanSlug>, default: TimeDelta) -> TimeDelta {
+        plan.and_then(|slug| self.plans.get(slug))
+            .and_then(|plan| plan.grace)
+            .unwrap_or(default)
+    }
+
+    /// What a standing of `plan` gives and does.
+    pub fn rule(&self, plan: Option<&PlanSlug>, kind: StandingKind) -> Rule {
+        let from_plan = plan
+            .and_then(|slug| self.plans.get(slug))
+            .map(|plan| plan.change(kind))
+            .unwrap_or_default();
+        self.policy.rule(plan, kind, &from_plan)
     }
 
     /// Every server that some plan or setting names.
@@ -188,14 +219,21 @@ impl Catalog {
             .plans
             .values()
             .flat_map(|plan| plan.roles.iter().map(|role| role.guild));
-        self.guilds.keys().copied().chain(of_plans).collect()
+        let of_policy = self.policy.roles().map(|role| role.guild);
+        self.guilds
+            .keys()
+            .copied()
+            .chain(of_plans)
+            .chain(of_policy)
+            .collect()
     }
 
-    /// The roles in `guild` that Rolecall manages: those of plans and the special ones.
+    /// The roles in `guild` that Rolecall manages: those of plans, of the policy, and the special ones.
     pub fn mapped_roles(&self, guild: GuildId) -> BTreeSet<RoleId> {
-        let of_plans = self.plans.values().flat_map(|plan| &plan.roles);
+        let of_plans = self.plans.values().flat_map(|plan| plan.roles.iter().copied());
         let special = self.guilds.get(&guild).into_iter().flat_map(GuildSettings::roles);
         of_plans
+            .chain(self.policy.roles())
             .filter(|role| role.guild == guild)
             .map(|role| role.role)
             .chain(special)

@@ -1,23 +1,78 @@
 //! Everything known about a person that decides their roles.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     catalog::{Catalog, PlanSlug},
-    ids::{GrantId, StripeSubscriptionId},
+    ids::{GrantId, InvalidId, StripeCheckoutSessionId, StripeSubscriptionId},
     standing::Standing,
 };
 
-/// A subscription with its standing.
+/// What somebody bought.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HoldingId {
+    /// A subscription.
+    Subscription(StripeSubscriptionId),
+    /// A one-time purchase, by the Checkout Session that sold it.
+    Purchase(StripeCheckoutSessionId),
+}
+
+impl HoldingId {
+    /// The id as Stripe writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Subscription(id) => id.as_str(),
+            Self::Purchase(id) => id.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for HoldingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for HoldingId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.starts_with("cs_") {
+            text.parse().map(Self::Purchase)
+        } else {
+            text.parse().map(Self::Subscription)
+        }
+    }
+}
+
+impl Serialize for HoldingId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HoldingId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// What somebody bought, with what it is worth. A subscription to several plans is several holdings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
-    /// Stripe's id.
-    pub subscription: StripeSubscriptionId,
+    /// What was bought.
+    pub id: HoldingId,
     /// The plan it pays for; `None` when no plan sells its price.
     pub plan: Option<PlanSlug>,
     /// What it is worth.
     pub standing: Standing,
-    /// It gave access at some time: only then can its end make an alumnus.
+    /// Since when, where that is known.
+    pub since: Option<DateTime<Utc>>,
+    /// It gave access at some time: only then can its end make an alumnus, or access last on.
     pub had_access: bool,
 }
 
@@ -44,7 +99,7 @@ impl Grant {
 /// The facts about one person.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberFacts {
-    /// Their subscriptions.
+    /// What they bought.
     pub holdings: Vec<Holding>,
     /// Their manual grants that were not taken back.
     pub grants: Vec<Grant>,
@@ -71,29 +126,50 @@ impl MemberFacts {
     }
 
     /// The next moment at which time alone changes something; `None` for never.
-    pub fn next_change_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let graces = self
+    pub fn next_change_at(&self, catalog: &Catalog, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let of_holdings = self
             .holdings
             .iter()
-            .filter_map(|holding| holding.standing.grace_until());
-        let grants = self
+            .flat_map(|holding| [holding.standing.grace_until(), lasts_until(holding, catalog)]);
+        let of_grants = self
             .grants
             .iter()
-            .flat_map(|grant| [Some(grant.starts_at), grant.ends_at])
-            .flatten();
-        graces.chain(grants).filter(|at| now < *at).min()
+            .flat_map(|grant| [Some(grant.starts_at), grant.ends_at]);
+        of_holdings
+            .chain(of_grants)
+            .flatten()
+            .filter(|at| now < *at)
+            .min()
     }
 }
 
 /// Whether a holding opens its plan's rooms.
-pub fn gives_access(holding: &Holding, catalog: &Catalog) -> bool {
-    match holding.standing {
-        Standing::Trial | Standing::Active | Standing::Grace { .. } => true,
-        Standing::Paused => holding
-            .plan
-            .as_ref()
-            .and_then(|slug| catalog.plans.get(slug))
-            .is_some_and(|plan| plan.paused_keeps_access),
-        Standing::Pending | Standing::Debtor | Standing::Ended => false,
+pub fn gives_access(holding: &Holding, catalog: &Catalog, now: DateTime<Utc>) -> bool {
+    let rule = catalog.rule(holding.plan.as_ref(), holding.standing.kind());
+    rule.access || lasts_until(holding, catalog).is_some_and(|until| now < until)
+}
+
+/// Until when access lasts on though the standing gives none; `None` if it does not.
+pub fn lasts_until(holding: &Holding, catalog: &Catalog) -> Option<DateTime<Utc>> {
+    let rule = catalog.rule(holding.plan.as_ref(), holding.standing.kind());
+    if rule.access || !holding.had_access || rule.delay.is_zero() {
+        return None;
+    }
+    holding.since?.checked_add_signed(rule.delay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holding_is_read_as_it_is_written() {
+        for text in ["sub_1", "cs_test_1"] {
+            let id: HoldingId = text.parse().unwrap();
+            assert_eq!(id.to_string(), text);
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(serde_json::from_str::<HoldingId>(&json).unwrap(), id);
+        }
+        assert!("in_1".parse::<HoldingId>().is_err());
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     catalog::{Catalog, EndPolicy, PlanSlug},
-    ids::{GrantId, GuildId, RoleId, StripeSubscriptionId},
-    member::{Holding, MemberFacts, gives_access},
+    ids::{GrantId, GuildId, RoleId, StripeCheckoutSessionId, StripeSubscriptionId},
+    member::{Holding, HoldingId, MemberFacts, gives_access, lasts_until},
     standing::Standing,
 };
 
@@ -25,6 +25,15 @@ pub enum Reason {
         /// Its standing, in words.
         detail: String,
     },
+    /// A one-time purchase that gives access.
+    Purchase {
+        /// The Checkout Session that sold it.
+        id: StripeCheckoutSessionId,
+        /// The plan it pays for.
+        plan: PlanSlug,
+        /// Its standing, in words.
+        detail: String,
+    },
     /// A manual grant.
     Grant {
         /// Our id.
@@ -34,10 +43,10 @@ pub enum Reason {
         /// Until when, in words.
         detail: String,
     },
-    /// Money is owed on a subscription.
+    /// Money is owed.
     Debt {
-        /// Stripe's id.
-        id: StripeSubscriptionId,
+        /// What for.
+        id: HoldingId,
         /// The plan it pays for.
         plan: PlanSlug,
         /// What happens next, in words.
@@ -45,11 +54,20 @@ pub enum Reason {
     },
     /// A membership ended, and its plan keeps people as alumni.
     Alumni {
-        /// Stripe's id.
-        id: StripeSubscriptionId,
+        /// What it was.
+        id: HoldingId,
         /// The plan it paid for.
         plan: PlanSlug,
         /// In words.
+        detail: String,
+    },
+    /// The owner's policy gives it for a standing.
+    Policy {
+        /// What has that standing.
+        id: HoldingId,
+        /// The plan it pays for.
+        plan: PlanSlug,
+        /// The standing, in words.
         detail: String,
     },
 }
@@ -57,8 +75,9 @@ pub enum Reason {
 /// The desired roles of one person: server by server, role by role, with the reasons.
 pub type DesiredRoles = BTreeMap<GuildId, BTreeMap<RoleId, BTreeSet<Reason>>>;
 
-/// The roles that a person should have: the union of all that gives access, plus the Debtor role
-/// where money is owed and the alumni role where the last access has ended.
+/// The roles that a person should have: the union of all that gives access, plus what the policy
+/// gives besides, such as the Debtor role where money is owed and the alumni role where the last
+/// access has ended.
 ///
 /// Every trigger calls this one function; there is no grant path and no revoke path.
 pub fn desired_roles(facts: &MemberFacts, catalog: &Catalog, now: DateTime<Utc>) -> DesiredRoles {
@@ -71,7 +90,33 @@ pub fn desired_roles(facts: &MemberFacts, catalog: &Catalog, now: DateTime<Utc>)
     let open: BTreeSet<GuildId> = desired.keys().copied().collect();
     add_debts(&mut desired, facts, catalog);
     add_alumni(&mut desired, facts, catalog, &open);
+    add_policy_roles(&mut desired, facts, catalog);
     desired
+}
+
+/// The servers that a person is removed from, and what has ended: their last access there came from a
+/// plan whose owner chose so, and nothing gives them a role there.
+pub fn kicks(facts: &MemberFacts, catalog: &Catalog, desired: &DesiredRoles) -> BTreeMap<GuildId, HoldingId> {
+    ended(facts, catalog, EndPolicy::Kick)
+        .flat_map(|(holding, plan)| {
+            let guilds = guilds_of(catalog, &plan).into_iter();
+            guilds.map(|guild| (guild, holding.id.clone()))
+        })
+        .filter(|(guild, _)| !desired.contains_key(guild))
+        .collect()
+}
+
+/// The holdings that have ended after they gave access, with the plan that ends in this way.
+fn ended<'a>(
+    facts: &'a MemberFacts,
+    catalog: &'a Catalog,
+    end: EndPolicy,
+) -> impl Iterator<Item = (&'a Holding, PlanSlug)> {
+    let over = |holding: &&Holding| holding.standing == Standing::Ended && holding.had_access;
+    facts.holdings.iter().filter(over).filter_map(move |holding| {
+        let plan = catalog.plans.get(holding.plan.as_ref()?)?;
+        (plan.end == end).then(|| (holding, plan.slug.clone()))
+    })
 }
 
 fn insert(desired: &mut DesiredRoles, guild: GuildId, role: RoleId, reason: Reason) {
@@ -92,21 +137,17 @@ fn access(
     let holdings = facts
         .holdings
         .iter()
-        .filter(|holding| gives_access(holding, catalog));
-    let paid = holdings.filter_map(|holding| {
+        .filter(move |holding| gives_access(holding, catalog, now));
+    let bought = holdings.filter_map(move |holding| {
         let plan = holding.plan.clone()?;
-        let detail = match holding.standing {
-            Standing::Grace { until } => format!("a payment failed; access stays until {}", date(until)),
-            other => other.name().to_owned(),
+        let detail = match (holding.standing, lasts_until(holding, catalog)) {
+            (Standing::Grace { until }, _) => {
+                format!("a payment failed; access stays until {}", date(until))
+            }
+            (other, Some(until)) => format!("{}; access lasts on until {}", other.name(), date(until)),
+            (other, None) => other.name().to_owned(),
         };
-        Some((
-            plan.clone(),
-            Reason::Subscription {
-                id: holding.subscription.clone(),
-                plan,
-                detail,
-            },
-        ))
+        Some((plan.clone(), bought_reason(&holding.id, plan, detail)))
     });
     let granted = facts
         .grants
@@ -125,19 +166,30 @@ fn access(
                 },
             )
         });
-    paid.chain(granted)
+    bought.chain(granted)
 }
 
-/// Adds the Debtor role in every server of a plan on which money is owed.
+fn bought_reason(id: &HoldingId, plan: PlanSlug, detail: String) -> Reason {
+    match id.clone() {
+        HoldingId::Subscription(id) => Reason::Subscription { id, plan, detail },
+        HoldingId::Purchase(id) => Reason::Purchase { id, plan, detail },
+    }
+}
+
+/// Adds the Debtor role in every server of a plan whose standing has it.
 fn add_debts(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog) {
-    for holding in facts.holdings.iter().filter(|holding| holding.standing.owes()) {
+    for holding in &facts.holdings {
         let Some(plan) = &holding.plan else { continue };
+        if !catalog.rule(Some(plan), holding.standing.kind()).debtor {
+            continue;
+        }
         let detail = match holding.standing {
             Standing::Grace { until } => format!("pay by {} to keep access", date(until)),
-            _ => "the grace period is over; pay to get access back".to_owned(),
+            Standing::Debtor => "the grace period is over; pay to get access back".to_owned(),
+            other => other.name().to_owned(),
         };
         let reason = Reason::Debt {
-            id: holding.subscription.clone(),
+            id: holding.id.clone(),
             plan: plan.clone(),
             detail,
         };
@@ -155,19 +207,17 @@ fn add_debts(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog)
 
 /// Adds the alumni role in every server where a membership has ended and nothing else gives access.
 fn add_alumni(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog, open: &BTreeSet<GuildId>) {
-    let ended = |holding: &&Holding| holding.standing == Standing::Ended && holding.had_access;
-    for holding in facts.holdings.iter().filter(ended) {
-        let plan = holding.plan.as_ref().and_then(|slug| catalog.plans.get(slug));
-        let Some(plan) = plan.filter(|plan| plan.end == EndPolicy::Alumni) else {
+    for holding in facts.holdings.iter().filter(|holding| holding.had_access) {
+        let Some(plan) = &holding.plan else { continue };
+        if !catalog.rule(Some(plan), holding.standing.kind()).alumni {
             continue;
-        };
-        let detail = "the membership has ended".to_owned();
+        }
         let reason = Reason::Alumni {
-            id: holding.subscription.clone(),
-            plan: plan.slug.clone(),
-            detail,
+            id: holding.id.clone(),
+            plan: plan.clone(),
+            detail: format!("the membership is {}", holding.standing.name()),
         };
-        for guild in guilds_of(catalog, &plan.slug).difference(open) {
+        for guild in guilds_of(catalog, plan).difference(open) {
             if let Some(role) = catalog
                 .guilds
                 .get(guild)
@@ -175,6 +225,22 @@ fn add_alumni(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog
             {
                 insert(desired, *guild, role, reason.clone());
             }
+        }
+    }
+}
+
+/// Adds the roles that the policy gives for a standing besides those of the plan.
+fn add_policy_roles(desired: &mut DesiredRoles, facts: &MemberFacts, catalog: &Catalog) {
+    for holding in &facts.holdings {
+        let Some(plan) = &holding.plan else { continue };
+        let kind = holding.standing.kind();
+        for role in catalog.rule(Some(plan), kind).roles {
+            let reason = Reason::Policy {
+                id: holding.id.clone(),
+                plan: plan.clone(),
+                detail: kind.name().to_owned(),
+            };
+            insert(desired, role.guild, role.role, reason);
         }
     }
 }
@@ -229,6 +295,8 @@ mod tests {
     use crate::{
         catalog::{GuildRole, GuildSettings, Plan, PlanKind},
         member::Grant,
+        policy::{Policy, RuleChange},
+        standing::StandingKind,
     };
 
     const GUILD: u64 = 1;
@@ -281,20 +349,26 @@ mod tests {
             version: 1,
             plans: plans.into_iter().map(|plan| (plan.slug.clone(), plan)).collect(),
             guilds: [(guild(), settings)].into(),
+            policy: Policy::default(),
         }
     }
 
     fn holding(id: &str, plan: &str, standing: Standing) -> Holding {
         Holding {
-            subscription: id.parse().unwrap(),
+            id: id.parse().unwrap(),
             plan: Some(plan.parse().unwrap()),
             standing,
+            since: Some(at(0)),
             had_access: standing != Standing::Pending,
         }
     }
 
     fn roles(facts: &MemberFacts) -> Vec<u64> {
-        let desired = desired_roles(facts, &catalog(), at(0));
+        roles_under(facts, &catalog(), at(0))
+    }
+
+    fn roles_under(facts: &MemberFacts, catalog: &Catalog, now: DateTime<Utc>) -> Vec<u64> {
+        let desired = desired_roles(facts, catalog, now);
         desired
             .get(&guild())
             .into_iter()
@@ -345,6 +419,79 @@ mod tests {
     }
 
     #[test]
+    fn a_purchase_gives_its_plan_beside_a_subscription_that_has_ended() {
+        let ended = holding("sub_1", "extra", Standing::Ended);
+        let bought = holding("cs_1", "council", Standing::Active);
+        assert_eq!(roles(&holdings(vec![ended, bought])), [COUNCIL]);
+    }
+
+    #[test]
+    fn the_owner_decides_what_a_standing_gives() {
+        let mut catalog = catalog();
+        let on_a_break = RuleChange {
+            roles: Some(BTreeSet::from([GuildRole {
+                guild: guild(),
+                role: role(40),
+            }])),
+            ..RuleChange::default()
+        };
+        catalog.policy.standings.insert(StandingKind::Paused, on_a_break);
+        let paused = holdings(vec![holding("sub_1", "council", Standing::Paused)]);
+        assert_eq!(roles_under(&paused, &catalog, at(0)), [40]);
+        assert!(
+            catalog.mapped_roles(guild()).contains(&role(40)),
+            "else it could never be taken away"
+        );
+    }
+
+    #[test]
+    fn access_lasts_on_for_as_long_as_the_owner_says_and_only_for_who_had_it() {
+        let mut catalog = catalog();
+        let three = RuleChange {
+            delay_seconds: Some(3),
+            ..RuleChange::default()
+        };
+        catalog.policy.standings.insert(StandingKind::Ended, three);
+        let ended = holding("sub_1", "extra", Standing::Ended);
+        let mut never = ended.clone();
+        never.had_access = false;
+        let facts = holdings(vec![ended]);
+        assert_eq!(roles_under(&facts, &catalog, at(2)), [COUNCIL, 11]);
+        assert_eq!(facts.next_change_at(&catalog, at(2)), Some(at(3)));
+        assert!(roles_under(&facts, &catalog, at(3)).is_empty());
+        assert!(roles_under(&holdings(vec![never]), &catalog, at(2)).is_empty());
+    }
+
+    #[test]
+    fn only_who_has_nothing_left_in_a_server_is_removed_from_it_and_only_where_the_owner_chose_so() {
+        let mut catalog = catalog();
+        let ended = holdings(vec![holding("sub_1", "extra", Standing::Ended)]);
+        let kicked = |facts: &MemberFacts, catalog: &Catalog| {
+            kicks(facts, catalog, &desired_roles(facts, catalog, at(0)))
+                .keys()
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        assert!(
+            kicked(&ended, &catalog).is_empty(),
+            "the plan only takes its roles"
+        );
+        if let Some(plan) = catalog.plans.get_mut(&"extra".parse::<PlanSlug>().unwrap()) {
+            plan.end = EndPolicy::Kick;
+        }
+        assert_eq!(kicked(&ended, &catalog), [guild()]);
+        let mut never = ended.clone();
+        never.holdings[0].had_access = false;
+        assert!(kicked(&never, &catalog).is_empty());
+        let mut still = ended;
+        still.holdings.push(holding("sub_2", "council", Standing::Debtor));
+        assert!(
+            kicked(&still, &catalog).is_empty(),
+            "a debtor stays, to be able to pay"
+        );
+    }
+
+    #[test]
     fn a_grant_gives_its_plan_until_it_ends() {
         let grant = Grant {
             id: GrantId::from_uuid(uuid::Uuid::nil()),
@@ -358,7 +505,7 @@ mod tests {
         };
         assert_eq!(roles(&facts), [COUNCIL, 11]);
         assert!(desired_roles(&facts, &catalog(), at(5)).is_empty());
-        assert_eq!(facts.next_change_at(at(0)), Some(at(5)));
+        assert_eq!(facts.next_change_at(&catalog(), at(0)), Some(at(5)));
     }
 
     #[test]
@@ -418,7 +565,7 @@ mod tests {
             let desired = desired_roles(&facts, &catalog(), at(0));
             let given = desired.get(&guild()).is_some_and(|roles| roles.contains_key(&role(COUNCIL)));
             let open = facts.holdings.iter().any(|holding| {
-                gives_access(holding, &catalog()) && holding.plan.as_ref().is_some_and(|plan| plan.as_str() != "gone")
+                gives_access(holding, &catalog(), at(0)) && holding.plan.as_ref().is_some_and(|plan| plan.as_str() != "gone")
             });
             prop_assert_eq!(given, open);
         }

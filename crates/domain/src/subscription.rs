@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{catalog::PlanSlug, ids::StripeSubscriptionId};
+use crate::{catalog::PlanSlug, ids::StripeSubscriptionId, reversal::Reversal};
 
 /// Stripe's `subscription.status`.
 ///
@@ -96,7 +96,7 @@ impl fmt::Display for SubscriptionStatus {
 pub struct Subscription {
     /// Stripe's id.
     pub id: StripeSubscriptionId,
-    /// The plan that its price sells; `None` when no plan sells that price.
+    /// The plan that its first price sells; `None` when no plan sells it.
     pub plan: Option<PlanSlug>,
     /// Stripe's status.
     pub status: SubscriptionStatus,
@@ -104,6 +104,8 @@ pub struct Subscription {
     pub collection_paused: bool,
     /// Stripe's time of the first failed attempt on the oldest invoice that is still owed.
     pub owed_since: Option<DateTime<Utc>>,
+    /// What became of the payment for the period that runs now.
+    pub reversal: Option<Reversal>,
     /// The last standing that was derived, kept for a status that this version does not know.
     pub last_standing: Option<crate::standing::Standing>,
 }

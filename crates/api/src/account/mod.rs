@@ -124,7 +124,7 @@ impl Account {
         let facts = MemberFacts {
             holdings: subscriptions
                 .iter()
-                .map(|stored| stored.holding(stored.standing))
+                .map(StoredSubscription::last_holding)
                 .collect(),
             grants: grants.clone(),
         };

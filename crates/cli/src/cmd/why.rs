@@ -105,12 +105,17 @@ const fn state(role: &WhyRole) -> &'static str {
 
 fn because(reason: &Reason) -> String {
     match reason {
-        Reason::Subscription { id, plan, detail } | Reason::Alumni { id, plan, detail } => {
+        Reason::Subscription { id, plan, detail } => {
             format!("subscription {id} to plan {plan}: {detail}")
+        }
+        Reason::Purchase { id, plan, detail } => format!("purchase {id} of plan {plan}: {detail}"),
+        Reason::Alumni { id, plan, detail } => format!("{id}, for plan {plan}: {detail}"),
+        Reason::Policy { id, plan, detail } => {
+            format!("the policy gives it to who is {detail} with {id} for plan {plan}")
         }
         Reason::Grant { id, plan, detail } => format!("grant {id} of plan {plan}: {detail}"),
         Reason::Debt { id, plan, detail } => {
-            format!("money is owed on subscription {id} to plan {plan}: {detail}")
+            format!("money is owed on {id} for plan {plan}: {detail}")
         }
     }
 }

@@ -85,7 +85,10 @@ async fn an_archived_plan_comes_last_and_keeps_what_its_holders_have() {
     );
     let catalog = load_catalog(&mut tx).await.unwrap();
     assert_eq!(
-        catalog.plan_selling(&[price("price_old")]).map(|plan| &plan.slug),
+        catalog
+            .plans_selling(&[price("price_old")])
+            .first()
+            .map(|plan| &plan.slug),
         Some(&old)
     );
     assert!(archive_plan(&mut tx, &parse("unknown")).await.is_err());
@@ -168,8 +171,8 @@ async fn a_lifetime_price_does_not_sell_its_plan_by_subscription() {
         load_catalog(&mut tx)
             .await
             .unwrap()
-            .plan_selling(&[price("price_life")]),
-        None
+            .plans_selling(&[price("price_life")]),
+        Vec::<&rolecall_domain::catalog::Plan>::new()
     );
 }
 

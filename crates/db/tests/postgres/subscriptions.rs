@@ -51,14 +51,17 @@ async fn a_read_is_kept_as_it_came() {
             status: SubscriptionStatus::PastDue,
             collection_paused: true,
             owed_since: Some(at(4)),
+            reversal: None,
             last_standing: Some(Standing::Pending),
         },
+        prices: first.prices.clone(),
         quantity: 3,
         current_period_end: Some(at(50)),
         cancel_at_period_end: true,
         owed_invoice_url: Some("https://pay".to_owned()),
         had_access: false,
         standing: Standing::Pending,
+        standing_since: None,
     };
     assert_eq!(list_subscriptions_of(&mut tx, one).await.unwrap(), [expected]);
     assert_eq!(
@@ -292,7 +295,7 @@ async fn a_standing_is_kept_with_its_date_and_access_is_never_forgotten() {
     let mut had_access = false;
     for (standing, gives_access) in all {
         had_access |= gives_access;
-        set_standing(&mut tx, &parse("sub_1"), standing, gives_access)
+        set_standing(&mut tx, &parse("sub_1"), standing, Some(at(1)), gives_access)
             .await
             .unwrap();
         let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
@@ -315,7 +318,7 @@ async fn a_standing_is_kept_with_its_date_and_access_is_never_forgotten() {
         (Standing::Active, true)
     );
     assert!(
-        set_standing(&mut tx, &parse("sub_3"), Standing::Active, true)
+        set_standing(&mut tx, &parse("sub_3"), Standing::Active, None, true)
             .await
             .is_err()
     );

@@ -64,7 +64,7 @@ async fn the_derivation_tells_of_one_person_all_that_is_kept() {
     set_profile(&mut tx, one, "One", Some("one@example.org"))
         .await
         .unwrap();
-    set_standing(&mut tx, &parse("sub_1"), Standing::Active, true)
+    set_standing(&mut tx, &parse("sub_1"), Standing::Active, None, true)
         .await
         .unwrap();
     let due = Due {
@@ -115,7 +115,7 @@ async fn somebody_is_summed_up_by_the_best_that_they_have_at_that_time() {
         },
     )
     .await;
-    set_standing(&mut tx, &parse("sub_1"), Standing::Debtor, false)
+    set_standing(&mut tx, &parse("sub_1"), Standing::Debtor, None, false)
         .await
         .unwrap();
     assert_eq!(

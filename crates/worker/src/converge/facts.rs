@@ -10,7 +10,6 @@ use rolecall_domain::{
     catalog::Catalog,
     ids::{MemberId, StripeSubscriptionId},
     member::{MemberFacts, gives_access},
-    standing::standing,
 };
 
 use crate::error::WorkError;
@@ -35,18 +34,22 @@ pub(super) async fn derive(
         first_access: Vec::new(),
     };
     for stored in list_subscriptions_of(conn, member_id).await? {
-        let policy = catalog.standing_policy(stored.facts.plan.as_ref(), default_grace);
-        let mut holding = stored.holding(standing(&stored.facts, policy, now));
-        let access = gives_access(&holding, catalog);
+        let mut holdings = stored.holdings(catalog, default_grace, now);
+        let access = holdings.iter().any(|holding| gives_access(holding, catalog, now));
         let first_access = access && !stored.had_access;
-        if holding.standing != stored.standing || first_access {
-            set_standing(conn, &stored.facts.id, holding.standing, access).await?;
+        // The plan it was bought for speaks for it.
+        if let Some(first) = holdings.first()
+            && (first.standing != stored.standing || stored.standing_since.is_none() || first_access)
+        {
+            set_standing(conn, &stored.facts.id, first.standing, first.since, access).await?;
         }
         if first_access {
             derived.first_access.push(stored.facts.id);
         }
-        holding.had_access |= access;
-        derived.facts.holdings.push(holding);
+        for holding in &mut holdings {
+            holding.had_access |= access;
+        }
+        derived.facts.holdings.extend(holdings);
     }
     derived.facts.grants = list_grants_of(conn, member_id).await?;
     Ok(derived)

@@ -114,7 +114,7 @@ pub async fn converge(
             converged.commands.extend(visit.converge(conn, &wanted).await?);
         }
     }
-    set_converged(conn, member_id, facts.facts.next_change_at(now)).await?;
+    set_converged(conn, member_id, facts.facts.next_change_at(&catalog, now)).await?;
     Ok(converged)
 }
 

@@ -140,7 +140,10 @@ impl Read {
         Ok(SubscriptionRead {
             customer,
             member_id: named.or(linked),
-            plan: catalog.plan_selling(&prices).map(|plan| plan.slug.clone()),
+            plan: catalog
+                .plans_selling(&prices)
+                .first()
+                .map(|plan| plan.slug.clone()),
             prices,
             quantity: i64::try_from(quantity).unwrap_or(i64::MAX),
             status: status(&subscription),

@@ -110,7 +110,9 @@ impl TestApp {
             read_started_at: self.now(),
         };
         insert_subscription(&mut tx, &read, self.now()).await.unwrap();
-        set_standing(&mut tx, &read.id, standing, true).await.unwrap();
+        set_standing(&mut tx, &read.id, standing, None, true)
+            .await
+            .unwrap();
         give_role(&mut tx, member_id, user, has_role, self.now() + TimeDelta::zero()).await;
         tx.commit().await.unwrap();
     }

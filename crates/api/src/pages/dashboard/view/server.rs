@@ -102,6 +102,7 @@ fn words(reason: &Reason, names: &Names) -> String {
             format!("Because of your plan {}: {detail}.", names.plan(Some(plan)))
         }
         Reason::Subscription { plan, .. } => format!("Because of your plan {}.", names.plan(Some(plan))),
+        Reason::Purchase { plan, .. } => format!("Because you bought {}.", names.plan(Some(plan))),
         Reason::Grant { plan, detail, .. } => {
             format!("A gift from the team: {}, {detail}.", names.plan(Some(plan)))
         }
@@ -111,6 +112,10 @@ fn words(reason: &Reason, names: &Names) -> String {
                 names.plan(Some(plan))
             )
         }
+        Reason::Policy { plan, detail, .. } => format!(
+            "Because your membership with {} is {detail}.",
+            names.plan(Some(plan))
+        ),
         Reason::Alumni { plan, .. } => format!("Because you were a member with {}.", names.plan(Some(plan))),
     }
 }
