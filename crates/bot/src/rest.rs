@@ -177,6 +177,9 @@ fn status_of(error: &DiscordError) -> Option<u16> {
         DiscordError::Refused { status, .. } | DiscordError::Outage { status, .. } => Some(*status),
         DiscordError::RateLimited { .. } => Some(429),
         DiscordError::Decode { .. } => Some(200),
-        DiscordError::BudgetSpent(_) | DiscordError::NoAnswer { .. } | DiscordError::Request { .. } => None,
+        DiscordError::BudgetSpent(_)
+        | DiscordError::NoAnswer { .. }
+        | DiscordError::CalledOff { .. }
+        | DiscordError::Request { .. } => None,
     }
 }

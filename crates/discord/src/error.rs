@@ -63,6 +63,12 @@ pub enum DiscordError {
         #[source]
         source: serde_json::Error,
     },
+    /// The call was called off while it waited for its turn: nothing was sent.
+    #[error("{call} was called off before it was sent")]
+    CalledOff {
+        /// What was to be called.
+        call: String,
+    },
     /// The request could not be put together.
     #[error("{call} could not be put together")]
     Request {
@@ -108,6 +114,8 @@ pub enum ErrorClass {
         /// When calls are possible again.
         retry_after: Duration,
     },
+    /// Nothing was sent, because whoever called did not want it any more, or the token was refused meanwhile.
+    CalledOff,
     /// Discord cannot be reached or is out of order: try again later.
     Unavailable,
     /// Anything else that Discord refuses: trying again will not help.
@@ -139,6 +147,7 @@ impl DiscordError {
                 retry_after: spent.retry_after,
             },
             Self::Outage { .. } | Self::NoAnswer { .. } | Self::Decode { .. } => ErrorClass::Unavailable,
+            Self::CalledOff { .. } => ErrorClass::CalledOff,
             Self::Request { source, .. } => ErrorClass::Rejected {
                 status: 0,
                 code: 0,

@@ -20,6 +20,8 @@ pub(crate) struct Global {
     recent: VecDeque<Instant>,
     limited_until: Option<Instant>,
     edge_until: Option<Instant>,
+    /// One request at a time after a stop, until an answer shows that it is over: a stop may be longer than was said.
+    probing: bool,
 }
 
 impl Global {
@@ -30,6 +32,7 @@ impl Global {
             recent: VecDeque::new(),
             limited_until: None,
             edge_until: None,
+            probing: false,
         }
     }
 
@@ -42,6 +45,9 @@ impl Global {
         };
         if let Some(until) = held.filter(|until| *until > now) {
             return Readiness::At(until);
+        }
+        if self.probing && !exempt && self.in_flight > 0 {
+            return Readiness::OnAnswer;
         }
         while self.recent.front().is_some_and(|expiry| *expiry <= now) {
             self.recent.pop_front();
@@ -79,7 +85,15 @@ impl Global {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// A request that was granted then got an answer that orders no stop.
+    pub(crate) fn passed(&mut self, granted: Instant) {
+        if self.held_until().is_none_or(|until| until <= granted) {
+            self.probing = false;
+        }
+    }
+
     pub(crate) fn hold(&mut self, scope: LimitScope, until: Instant) {
+        self.probing |= scope.is_global();
         match scope {
             LimitScope::Global => self.limited_until = self.limited_until.max(Some(until)),
             LimitScope::Edge => self.edge_until = self.edge_until.max(Some(until)),
@@ -125,6 +139,27 @@ mod tests {
             Readiness::At(answered + SECOND)
         );
         assert_eq!(global.readiness(false, answered + SECOND), Readiness::Ready);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_stop_one_request_goes_first() {
+        let now = Instant::now();
+        let mut global = Global::new(50);
+        global.hold(LimitScope::Edge, now + SECOND);
+        let over = now + SECOND;
+        assert_eq!(global.readiness(false, over), Readiness::Ready);
+        global.sent();
+        assert_eq!(global.readiness(false, over), Readiness::OnAnswer);
+        assert_eq!(
+            global.readiness(true, over),
+            Readiness::Ready,
+            "somebody waits for an interaction's answer"
+        );
+        // An answer to what went out before the stop proves nothing.
+        global.passed(now);
+        assert_eq!(global.readiness(false, over), Readiness::OnAnswer);
+        global.passed(over);
+        assert_eq!(global.readiness(false, over), Readiness::Ready);
     }
 
     #[tokio::test(start_paused = true)]

@@ -277,6 +277,8 @@ impl Drop for Ticket<'_> {
 }
 
 #[cfg(test)]
+mod adversity;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;

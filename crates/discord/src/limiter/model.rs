@@ -53,6 +53,11 @@ impl Model {
         }))
     }
 
+    /// Other rules from the next window on; the limit counts at once.
+    pub(crate) fn change(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
     /// What Discord answers to a request of `major` that arrives now.
     pub(crate) fn handle(&mut self, major: &str) -> Answer {
         let now = Instant::now();

@@ -184,6 +184,9 @@ impl State {
             self.rate_limited += 1;
             self.global.hold(limited.scope, now + limited.retry_after);
         }
+        if answer.limited.is_none_or(|limited| !limited.scope.is_global()) {
+            self.global.passed(grant.granted);
+        }
         let id = self.learn_name(grant, answer);
         if let Some(bucket) = self.buckets.get_mut(&id) {
             bucket.answered(answer, grant.granted, now);

@@ -5,7 +5,9 @@
 //! call is one request; whoever calls decides about trying again, with the error's class in hand.
 
 mod model;
+mod pass;
 mod reason;
+mod token;
 
 use std::{fmt, time::Duration};
 
@@ -23,11 +25,15 @@ use twilight_http::{
 };
 use url::Url;
 
-pub use crate::rest::model::{Application, BotUser, GatewayBot, Guild, Joined, Member, SessionStartLimit};
+pub use crate::rest::{
+    model::{Application, BotUser, GatewayBot, Guild, Joined, Member, SessionStartLimit},
+    pass::{Gate, Pass},
+    token::TokenStanding,
+};
 use crate::{
     error::{DiscordError, ErrorClass},
     http::{self, SetupError},
-    limiter::{Answer, Lane, Limiter, Rate, Route},
+    limiter::{Answer, Lane, Limited, Limiter, Permit, Rate, Route},
     rest::model::RawMember,
 };
 
@@ -54,6 +60,7 @@ pub struct BotClient {
     base: String,
     authorization: HeaderValue,
     limiter: Limiter,
+    token: TokenStanding,
     own_id: OnceCell<DiscordUserId>,
 }
 
@@ -94,6 +101,7 @@ impl BotClient {
             base: format!("{}/api/v10", http::origin(&config.origin)?),
             authorization,
             limiter,
+            token: TokenStanding::new(),
             own_id: OnceCell::new(),
         })
     }
@@ -103,6 +111,23 @@ impl BotClient {
         &self.limiter
     }
 
+    /// Whether Discord takes the token. After a refusal no call is sent until [`try_token`](Self::try_token) has
+    /// found it good.
+    pub const fn token(&self) -> &TokenStanding {
+        &self.token
+    }
+
+    /// Tries a token that was refused: the one call that is sent nevertheless.
+    pub async fn try_token(&self, pass: impl Into<Pass>) -> Result<BotUser, DiscordError> {
+        let pass = Pass {
+            despite_refusal: true,
+            ..pass.into()
+        };
+        let user = self.current_user(pass).await?;
+        self.token.accept();
+        Ok(user)
+    }
+
     /// How fast roles may be given in a server, once a first change has told: for the estimate of a sweep.
     pub fn role_change_rate(&self, guild: GuildId) -> Option<Rate> {
         self.limiter
@@ -110,39 +135,43 @@ impl BotClient {
     }
 
     /// The bot's own account. The cheapest proof that the token is good.
-    pub async fn current_user(&self, lane: Lane) -> Result<BotUser, DiscordError> {
-        self.get(&Endpoint::GetCurrentUser, lane).await
+    pub async fn current_user(&self, pass: impl Into<Pass>) -> Result<BotUser, DiscordError> {
+        self.get(&Endpoint::GetCurrentUser, pass).await
     }
 
     /// The application that the bot belongs to, with the intents it may use.
-    pub async fn current_application(&self, lane: Lane) -> Result<Application, DiscordError> {
-        self.get(&Endpoint::GetCurrentUserApplicationInfo, lane).await
+    pub async fn current_application(&self, pass: impl Into<Pass>) -> Result<Application, DiscordError> {
+        self.get(&Endpoint::GetCurrentUserApplicationInfo, pass).await
     }
 
     /// Where to connect to the gateway, and the budget of session starts.
-    pub async fn gateway_bot(&self, lane: Lane) -> Result<GatewayBot, DiscordError> {
-        self.get(&Endpoint::GetGatewayBot, lane).await
+    pub async fn gateway_bot(&self, pass: impl Into<Pass>) -> Result<GatewayBot, DiscordError> {
+        self.get(&Endpoint::GetGatewayBot, pass).await
     }
 
     /// A server with its roles.
-    pub async fn guild(&self, guild: GuildId, lane: Lane) -> Result<Guild, DiscordError> {
+    pub async fn guild(&self, guild: GuildId, pass: impl Into<Pass>) -> Result<Guild, DiscordError> {
         self.get(
             &Endpoint::GetGuild {
                 guild_id: guild.get(),
                 with_counts: false,
             },
-            lane,
+            pass,
         )
         .await
     }
 
     /// The roles of a server, @everyone included.
-    pub async fn guild_roles(&self, guild: GuildId, lane: Lane) -> Result<Vec<GuildRole>, DiscordError> {
+    pub async fn guild_roles(
+        &self,
+        guild: GuildId,
+        pass: impl Into<Pass>,
+    ) -> Result<Vec<GuildRole>, DiscordError> {
         self.get(
             &Endpoint::GetGuildRoles {
                 guild_id: guild.get(),
             },
-            lane,
+            pass,
         )
         .await
     }
@@ -152,13 +181,13 @@ impl BotClient {
         &self,
         guild: GuildId,
         user: DiscordUserId,
-        lane: Lane,
+        pass: impl Into<Pass>,
     ) -> Result<Option<Member>, DiscordError> {
         let endpoint = Endpoint::GetMember {
             guild_id: guild.get(),
             user_id: user.get(),
         };
-        match self.get::<RawMember>(&endpoint, lane).await {
+        match self.get::<RawMember>(&endpoint, pass).await {
             Ok(member) => Ok(Some(member.into_member(user))),
             Err(error) if error.class() == ErrorClass::NotInGuild => Ok(None),
             Err(error) => Err(error),
@@ -180,14 +209,14 @@ impl BotClient {
         guild: GuildId,
         after: Option<DiscordUserId>,
         limit: u16,
-        lane: Lane,
+        pass: impl Into<Pass>,
     ) -> Result<Vec<Member>, DiscordError> {
         let endpoint = Endpoint::GetGuildMembers {
             after: after.map(DiscordUserId::get),
             guild_id: guild.get(),
             limit: Some(limit.clamp(1, LARGEST_PAGE)),
         };
-        let page: Vec<RawMember> = self.get(&endpoint, lane).await?;
+        let page: Vec<RawMember> = self.get(&endpoint, pass).await?;
         Ok(page.into_iter().filter_map(RawMember::into_listed).collect())
     }
 
@@ -198,7 +227,7 @@ impl BotClient {
         user: DiscordUserId,
         access_token: &SecretString,
         roles: &[RoleId],
-        lane: Lane,
+        pass: impl Into<Pass>,
     ) -> Result<Joined, DiscordError> {
         let endpoint = Endpoint::AddGuildMember {
             guild_id: guild.get(),
@@ -209,7 +238,7 @@ impl BotClient {
             roles,
         };
         let success = self
-            .send_built(Request::builder(&endpoint).json(&body), lane)
+            .send_built(Request::builder(&endpoint).json(&body), pass)
             .await?;
         if success.status == 204 {
             return Ok(Joined::AlreadyThere);
@@ -226,14 +255,14 @@ impl BotClient {
         user: DiscordUserId,
         role: RoleId,
         reason: &str,
-        lane: Lane,
+        pass: impl Into<Pass>,
     ) -> Result<(), DiscordError> {
         let endpoint = Endpoint::AddMemberRole {
             guild_id: guild.get(),
             role_id: role.get(),
             user_id: user.get(),
         };
-        self.change(&endpoint, reason, lane).await
+        self.change(&endpoint, reason, pass).await
     }
 
     /// Takes a role. A person who does not have it stays without.
@@ -243,18 +272,19 @@ impl BotClient {
         user: DiscordUserId,
         role: RoleId,
         reason: &str,
-        lane: Lane,
+        pass: impl Into<Pass>,
     ) -> Result<(), DiscordError> {
         let endpoint = Endpoint::RemoveMemberRole {
             guild_id: guild.get(),
             role_id: role.get(),
             user_id: user.get(),
         };
-        self.change(&endpoint, reason, lane).await
+        self.change(&endpoint, reason, pass).await
     }
 
     /// Sends any request that twilight-http can describe, through the limiter.
-    pub async fn send(&self, request: &Request, lane: Lane) -> Result<Success, DiscordError> {
+    pub async fn send(&self, request: &Request, pass: impl Into<Pass>) -> Result<Success, DiscordError> {
+        let pass = pass.into();
         let method = request.method().name();
         let route = Route::new(method, request.path());
         let mut builder = self
@@ -276,21 +306,29 @@ impl BotClient {
             // Without it the edge answers a PUT with 411.
             builder = builder.header(CONTENT_LENGTH, "0");
         }
-        self.exchange(builder, &route, lane).await
+        let permit = self.limiter.acquire(&route, pass.lane).await?;
+        // Only now: the wait may have been long.
+        let token_refused = request.use_authorization_token() && self.token.is_refused();
+        if (token_refused && !pass.despite_refusal) || !pass.go_through() {
+            permit.cancel();
+            return Err(DiscordError::CalledOff {
+                call: route.to_string(),
+            });
+        }
+        self.exchange(builder, &route, permit).await
     }
 
     async fn exchange(
         &self,
         builder: reqwest::RequestBuilder,
         route: &Route,
-        lane: Lane,
+        permit: Permit,
     ) -> Result<Success, DiscordError> {
         let call = route.to_string();
         let no_answer = |source: reqwest::Error| DiscordError::NoAnswer {
             call: call.clone(),
             source: source.without_url(),
         };
-        let permit = self.limiter.acquire(route, lane).await?;
         let response = match builder.send().await {
             Ok(response) => response,
             Err(source) => {
@@ -302,12 +340,19 @@ impl BotClient {
             }
         };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        if status == 429 {
-            // Only here does the body matter to the limiter.
+        // Of these the body has to be known before the next one in line is let go.
+        if matches!(status, 401 | 429) {
             let body = response.bytes().await.unwrap_or_default();
             let answer = Answer::new(status, &headers, &body);
+            let error = match answer.limited() {
+                Some(limited) => rate_limited(call, limited),
+                None => DiscordError::from_answer(call, status, &body),
+            };
+            if error.class() == ErrorClass::TokenInvalid {
+                self.token.refuse();
+            }
             permit.complete(&answer);
-            return Err(rate_limited(call, &answer));
+            return Err(error);
         }
         permit.complete(&Answer::new(status, &headers, b""));
         let body = response.bytes().await.map_err(no_answer)?.to_vec();
@@ -318,11 +363,20 @@ impl BotClient {
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, endpoint: &Endpoint<'_>, lane: Lane) -> Result<T, DiscordError> {
-        self.send_built(Request::builder(endpoint), lane).await?.json()
+    async fn get<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint<'_>,
+        pass: impl Into<Pass>,
+    ) -> Result<T, DiscordError> {
+        self.send_built(Request::builder(endpoint), pass).await?.json()
     }
 
-    async fn change(&self, endpoint: &Endpoint<'_>, reason: &str, lane: Lane) -> Result<(), DiscordError> {
+    async fn change(
+        &self,
+        endpoint: &Endpoint<'_>,
+        reason: &str,
+        pass: impl Into<Pass>,
+    ) -> Result<(), DiscordError> {
         // Percent-encoded text is always a good header value; without one the change would still be right.
         let reason = HeaderValue::from_str(&reason::header_value(reason))
             .ok()
@@ -334,17 +388,18 @@ impl BotClient {
         let headers = headers
             .into_iter()
             .filter_map(|(name, value)| Some((name?, value)));
-        self.send_built(Request::builder(endpoint).headers(headers), lane)
+        self.send_built(Request::builder(endpoint).headers(headers), pass)
             .await
             .map(drop)
     }
 
-    async fn send_built(&self, builder: RequestBuilder, lane: Lane) -> Result<Success, DiscordError> {
-        let request = builder.build().map_err(|source| DiscordError::Request {
-            call: "a request".to_owned(),
-            source,
-        })?;
-        self.send(&request, lane).await
+    async fn send_built(
+        &self,
+        builder: RequestBuilder,
+        pass: impl Into<Pass>,
+    ) -> Result<Success, DiscordError> {
+        let request = builder.build().map_err(unbuilt)?;
+        self.send(&request, pass).await
     }
 }
 
@@ -358,17 +413,16 @@ impl Success {
     }
 }
 
-fn rate_limited(call: String, answer: &Answer) -> DiscordError {
-    match answer.limited() {
-        Some(limited) => {
-            tracing::warn!(route = %call, ?limited, "Discord refused a request over its rate limit");
-            DiscordError::RateLimited { call, limited }
-        }
-        None => DiscordError::Outage {
-            call,
-            status: answer.status(),
-        },
+fn unbuilt(source: twilight_http::Error) -> DiscordError {
+    DiscordError::Request {
+        call: "a request".to_owned(),
+        source,
     }
+}
+
+fn rate_limited(call: String, limited: Limited) -> DiscordError {
+    tracing::warn!(route = %call, ?limited, "Discord refused a request over its rate limit");
+    DiscordError::RateLimited { call, limited }
 }
 
 fn method_of(request: &Request) -> reqwest::Method {

@@ -1,11 +1,20 @@
 //! Each way in which a call of the bot fails, as its caller sees it.
 
-use std::{error::Error as _, time::Duration};
+use std::{
+    error::Error as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rolecall_discord::{
     error::{DiscordError, ErrorClass},
     limiter::{Lane, LimitScope, Limiter, Limits},
+    rest::{Gate, Pass},
 };
+use tokio::task::JoinSet;
 
 use crate::{
     TOKEN, bot, bot_with, guild, role,
@@ -138,8 +147,68 @@ async fn a_429_tells_how_long_and_whose() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_gives_one_clear_error_each_time_and_ends_in_silence() {
+async fn a_wrong_token_is_tried_once_and_again_only_on_purpose() {
+    let refused = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&refused);
+    let server = Server::start(move |_| {
+        Some(if switch.load(Ordering::SeqCst) {
+            refusal(401, 0)
+        } else {
+            Reply::new(200, r#"{"id":"5","username":"bot"}"#)
+        })
+    })
+    .await;
+    let bot = bot(&server.origin);
+    let error = soon(bot.current_user(Lane::Now)).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::TokenInvalid);
+    soon(bot.token().refused()).await;
+    let error = soon(bot.current_user(Lane::Now)).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::CalledOff);
+    assert_eq!(server.seen().len(), 1);
+
+    let error = soon(bot.try_token(Lane::Now)).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::TokenInvalid);
+    assert!(bot.token().is_refused());
+    refused.store(false, Ordering::SeqCst);
+    soon(bot.try_token(Lane::Now)).await.unwrap();
+    soon(bot.token().accepted()).await;
+    assert!(soon(bot.current_user(Lane::Now)).await.is_ok());
+}
+
+#[tokio::test]
+async fn those_who_wait_in_line_when_the_token_is_refused_are_not_sent() {
     let server = Server::answering(refusal(401, 0)).await;
+    let bot = Arc::new(bot(&server.origin));
+    let mut tasks = JoinSet::new();
+    for id in 1..=30 {
+        let bot = Arc::clone(&bot);
+        tasks.spawn(async move {
+            let answer = bot.add_role(guild(), user(id), role(33), "", Lane::Now).await;
+            answer.unwrap_err().class()
+        });
+    }
+    let classes = soon(tasks.join_all()).await;
+    let count = |wanted: &ErrorClass| classes.iter().filter(|class| *class == wanted).count();
+    assert_eq!(
+        (count(&ErrorClass::TokenInvalid), count(&ErrorClass::CalledOff)),
+        (1, 29)
+    );
+    assert_eq!(server.seen().len(), 1, "a refused token was used again");
+}
+
+#[tokio::test]
+async fn a_persons_token_that_is_refused_says_nothing_about_the_bots() {
+    let server = Server::answering(refusal(401, 50_025)).await;
+    let bot = bot(&server.origin);
+    let person = "expired".into();
+    let added = soon(bot.add_member(guild(), user(1), &person, &[], Lane::Now)).await;
+    assert_eq!(added.unwrap_err().class(), ErrorClass::InvalidOauthToken);
+    assert!(!bot.token().is_refused());
+}
+
+#[tokio::test]
+async fn refusals_end_in_silence_long_before_a_ban() {
+    let server = Server::answering(refusal(403, 50_013)).await;
     let limiter = Limiter::new(Limits {
         invalid_requests: 10,
         ..Limits::default()
@@ -147,7 +216,7 @@ async fn a_wrong_token_gives_one_clear_error_each_time_and_ends_in_silence() {
     let bot = bot_with(&server.origin, limiter);
     for _ in 0..8 {
         let error = soon(bot.current_user(Lane::Now)).await.unwrap_err();
-        assert_eq!(error.class(), ErrorClass::TokenInvalid);
+        assert_eq!(error.class(), ErrorClass::MissingPermission { code: 50_013 });
     }
     let error = soon(bot.current_user(Lane::Now)).await.unwrap_err();
     assert!(
@@ -160,4 +229,31 @@ async fn a_wrong_token_gives_one_clear_error_each_time_and_ends_in_silence() {
         8,
         "a request was sent after the budget was spent"
     );
+}
+
+#[tokio::test]
+async fn a_call_can_be_called_off_while_it_waits_and_not_after() {
+    let server = Server::answering(
+        Reply::new(204, "")
+            .header("x-ratelimit-bucket", "4a1b")
+            .header("x-ratelimit-limit", "1")
+            .header("x-ratelimit-remaining", "0")
+            .header("x-ratelimit-reset-after", "0.300"),
+    )
+    .await;
+    let bot = bot(&server.origin);
+    let (first, second) = (Gate::default(), Gate::default());
+    let give = |id, gate: &Gate| {
+        let pass = Pass::new(Lane::Now, gate);
+        bot.add_role(guild(), user(id), role(33), "", pass)
+    };
+    soon(give(1, &first)).await.unwrap();
+    assert!(!first.shut(), "it has long gone out");
+    // This one has to wait for the next window.
+    let waiting = give(2, &second);
+    assert!(second.shut());
+    let error = soon(waiting).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::CalledOff);
+    soon(give(3, &Gate::default())).await.unwrap();
+    assert_eq!(server.seen().len(), 2, "the one that was called off was sent");
 }
