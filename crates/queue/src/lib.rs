@@ -6,6 +6,7 @@
 
 mod attempt;
 mod backend;
+mod backoff;
 pub mod catalog;
 mod causes;
 mod dead;
@@ -38,7 +39,7 @@ pub use crate::{
     envelope::{Envelope, InvalidEnvelope},
     job::Job,
     keys::{Keys, Queue, UnknownQueue},
-    link::{InvalidRedisUrl, Link, LinkOptions},
+    link::{InvalidRedisUrl, Link, LinkOptions, in_plain_words},
     metrics::Metrics,
     producer::{Producer, Push, PushError, Pushed},
     registry::Registry,

@@ -94,6 +94,13 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Shows all queues as empty, until they are looked at.
+    pub fn show_empty(&self) {
+        for queue in Queue::ALL {
+            self.show(queue, &Stats::default());
+        }
+    }
+
     /// Shows the state of a queue.
     pub fn show(&self, queue: Queue, stats: &Stats) {
         for (state, count) in [
@@ -117,6 +124,7 @@ impl Metrics {
             .filter(|policy| policy.queues.contains(&queue))
             .map(|policy| policy.kind);
         for kind in kinds.chain([UNKNOWN]) {
+            self.seconds.with_label_values(&[queue.name(), kind]);
             for verdict in Verdict::ALL {
                 self.attempts
                     .with_label_values(&[queue.name(), kind, verdict.name()])

@@ -1,20 +1,19 @@
 //! Telling whoever listens just now. Nothing is kept: a listener that was away must look itself.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
 use redis::{
     AsyncCommands, RedisError, RedisResult,
     aio::{PubSubSink, PubSubStream},
 };
+use rolecall_domain::clock::Rng;
 
-use crate::{causes::causes, link::Link};
+use crate::{backoff::Backoff, causes::causes, link::Link};
 
 /// A silent connection is asked this often whether it still lives, and has this long to answer.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// The wait before each new try to subscribe.
-const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// What a listener hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +30,12 @@ pub async fn publish(link: &Link, channel: &str, message: &str) -> Result<(), Re
 }
 
 /// Listens to `<namespace>:<channel>` for ever, subscribing again after every loss.
-pub fn subscribe(link: &Link, channel: &str) -> impl Stream<Item = Heard> + Send + use<> {
+pub fn subscribe(link: &Link, channel: &str, rng: &Arc<dyn Rng>) -> impl Stream<Item = Heard> + Send + use<> {
     let listener = Listener {
         link: link.clone(),
         channel: key(link, channel),
         open: None,
+        backoff: Backoff::new(rng),
     };
     stream::unfold(listener, |mut listener| async move {
         let heard = listener.next().await;
@@ -47,6 +47,7 @@ struct Listener {
     link: Link,
     channel: String,
     open: Option<(PubSubSink, PubSubStream)>,
+    backoff: Backoff,
 }
 
 impl Listener {
@@ -60,6 +61,7 @@ impl Listener {
                 None => match self.open().await {
                     Ok(open) => {
                         self.open = Some(open);
+                        self.backoff.reset();
                         return Heard::Subscribed;
                     }
                     Err(error) => {
@@ -68,7 +70,7 @@ impl Listener {
                             channel = self.channel,
                             "cannot subscribe yet"
                         );
-                        tokio::time::sleep(RETRY_EVERY).await;
+                        tokio::time::sleep(self.backoff.next()).await;
                     }
                 },
             }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The state of a queue at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// Jobs that are available or running.
     pub depth: u64,

@@ -123,17 +123,8 @@ pub fn run<C: Send + Sync + 'static>(
     let host = host.clone();
     let stop = shutdown.child_token();
     async move {
-        let Host {
-            link,
-            clock,
-            tasks,
-            consumer,
-            ..
-        } = host;
-        let backend = Streams::start(
-            Shared::new(&link, queue, consumer, options, clock, stop.clone()),
-            &tasks,
-        );
+        let backend = Streams::start(Shared::new(&host, queue, options, stop.clone()), &host.tasks);
+        let tasks = host.tasks;
         let worker = WorkerBuilder::new(queue.name())
             .backend(backend)
             .concurrency(concurrency)

@@ -29,6 +29,7 @@ pub async fn run(config: WorkerConfig, health: TcpListener, shutdown: Shutdown) 
     let tasks = Tasks::new(shutdown.clone());
     let registry = rolecall_runtime::metrics::registry(Service::Worker)?;
     let queue_metrics = rolecall_queue::Metrics::register(&registry)?;
+    queue_metrics.show_empty();
     let ctx = Arc::new(context(&config, &registry)?);
     tracing::info!(
         version = rolecall_runtime::version::VERSION,

@@ -13,7 +13,7 @@ const CHANNEL: &str = "member-changed";
 
 /// Follows the worker's messages until the process drains.
 pub(crate) async fn follow(state: web::Data<State>, closing: CancellationToken) -> Result<(), Infallible> {
-    let mut messages = pin!(subscribe(&state.redis, CHANNEL));
+    let mut messages = pin!(subscribe(&state.redis, CHANNEL, &state.rng));
     loop {
         let heard = tokio::select! {
             heard = messages.next() => heard,

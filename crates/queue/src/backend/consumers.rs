@@ -1,6 +1,6 @@
 //! Leaving in good order, and clearing up after those who could not.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use redis::{RedisResult, Value};
 
@@ -12,8 +12,9 @@ use crate::{
     time::millis,
 };
 
-/// A consumer that has not been heard of for this long belongs to a process that is gone.
-const GONE_AFTER: Duration = Duration::from_hours(1);
+/// A consumer that has not been heard of for so many times the visibility timeout (an hour, by
+/// default) belongs to a process that is gone.
+const GONE_AFTER: u32 = 120;
 /// How many entries one script call hands back.
 const BATCH: usize = 100;
 
@@ -72,12 +73,13 @@ pub(crate) async fn remove_idle(shared: &Shared) -> RedisResult<()> {
     let mut list = redis::cmd("XINFO");
     list.arg("CONSUMERS").arg(shared.keys.stream()).arg(GROUP);
     let consumers: Vec<HashMap<String, Value>> = list.query_async(&mut shared.link.clone()).await?;
+    let gone_after = millis(shared.options.visibility.saturating_mul(GONE_AFTER));
     for consumer in consumers {
         let idle = consumer.get("idle").and_then(int).unwrap_or(0);
         let Some(Value::BulkString(name)) = consumer.get("name") else {
             continue;
         };
-        if idle >= millis(GONE_AFTER) {
+        if idle >= gone_after {
             remove(shared, &String::from_utf8_lossy(name)).await?;
         }
     }

@@ -11,7 +11,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     backend::{
-        backoff::Backoff,
         buffer::Buffer,
         consumers,
         delivery::Delivery,
@@ -19,6 +18,7 @@ use crate::{
         reader::Reader,
         shared::Shared,
     },
+    backoff::Backoff,
     link::is_group_gone,
     scripts,
     time::millis,
@@ -46,7 +46,7 @@ impl Due {
 
 /// Fetches until the worker is told to stop.
 pub(crate) async fn run(shared: Arc<Shared>, buffer: Arc<Buffer>) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(&shared.rng);
     let mut due = Due {
         reclaim: Instant::now(),
         consumers: Instant::now(),

@@ -5,18 +5,14 @@ use std::sync::Arc;
 
 use redis::RedisResult;
 
-use crate::{
-    backend::{backoff::Backoff, shared::Shared},
-    link::is_group_gone,
-    scripts,
-};
+use crate::{backend::shared::Shared, backoff::Backoff, link::is_group_gone, scripts};
 
 /// How many entries one script call keeps alive.
 const BATCH: usize = 100;
 
 /// Runs until it is dropped: the last job of a stopping worker needs it too.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(&shared.rng);
     loop {
         let pause = shared.options.visibility / 3;
         tokio::time::sleep(pause).await;

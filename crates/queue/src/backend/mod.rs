@@ -1,7 +1,6 @@
 //! apalis' backend over Redis Streams. Its tasks live through every outage of Redis; none of
 //! them ever ends the worker by one.
 
-mod backoff;
 mod buffer;
 mod consumers;
 mod delivery;

@@ -1,14 +1,15 @@
 //! The blocking read, on a connection of its own.
 
-use std::{pin::Pin, time::Duration};
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
-use redis::{RedisError, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
 
 use crate::{
     backend::{
         entry::{self, Entry},
         shared::{GROUP, Shared},
     },
+    link::is_full,
     time::millis,
 };
 
@@ -93,7 +94,8 @@ async fn end_read<T>(shared: &Shared, client_id: i64, mut read: Pin<&mut impl Fu
     }
 }
 
-/// Makes the stream and its group where they are not there.
+/// Makes the stream and its group where they are not there. A full Redis does not even tell that
+/// they are, but lets what is in them be worked off.
 async fn ensure_group(shared: &Shared) -> RedisResult<()> {
     let mut create = redis::cmd("XGROUP");
     create
@@ -104,8 +106,21 @@ async fn ensure_group(shared: &Shared) -> RedisResult<()> {
         .arg("MKSTREAM");
     match create.query_async::<()>(&mut shared.link.clone()).await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+        Err(error) if is_full(&error) && has_group(shared).await? => Ok(()),
         answer => answer,
     }
+}
+
+async fn has_group(shared: &Shared) -> RedisResult<bool> {
+    let mut list = redis::cmd("XINFO");
+    list.arg("GROUPS").arg(shared.keys.stream());
+    let groups: Vec<HashMap<String, Value>> = match list.query_async(&mut shared.link.clone()).await {
+        // No stream.
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) => return Ok(false),
+        answer => answer?,
+    };
+    let name = Value::BulkString(GROUP.as_bytes().to_vec());
+    Ok(groups.iter().any(|group| group.get("name") == Some(&name)))
 }
 
 fn silent() -> RedisError {

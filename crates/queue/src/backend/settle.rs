@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backend::{
-        backoff::Backoff,
         delivery::Receipt,
         shared::{GROUP, Shared},
     },
+    backoff::Backoff,
     causes::causes,
     link::{Trouble, is_group_gone},
     scripts,
@@ -73,7 +73,7 @@ pub(crate) async fn run(
 /// Settles all of a batch, however long Redis is away: an outcome is only let go of when Redis
 /// has it. Meanwhile the permits of these entries stay taken, so that no more are fetched.
 async fn settle(shared: &Shared, mut batch: Vec<Settlement>) {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(&shared.rng);
     loop {
         let (unsettled, error) = settle_once(shared, batch).await;
         let Some(error) = error else { return };
@@ -131,11 +131,12 @@ async fn acknowledge(shared: &Shared, completed: &[Settlement]) -> RedisResult<(
         .map(|settlement| settlement.receipt.entry.as_str())
         .collect();
     let stream = shared.keys.stream();
-    // One transaction: an entry that is acknowledged and not deleted would stay for ever.
+    // Deleted first: an entry that is acknowledged and not deleted would stay for ever, while one that
+    // is deleted and not acknowledged is forgotten by whoever reclaims it. No transaction, because a
+    // full Redis takes none, and could not be worked off.
     let mut pipeline = redis::pipe();
-    pipeline.atomic();
-    pipeline.cmd("XACK").arg(stream).arg(GROUP).arg(&entries).ignore();
     pipeline.cmd("XDEL").arg(stream).arg(&entries).ignore();
+    pipeline.cmd("XACK").arg(stream).arg(GROUP).arg(&entries).ignore();
     pipeline.query_async(&mut shared.link.clone()).await
 }
 

@@ -7,15 +7,15 @@ use std::{
 };
 
 use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Script};
-use rolecall_domain::clock::Clock;
-use tokio::sync::Semaphore;
+use rolecall_domain::clock::{Clock, Rng};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     keys::{Keys, Queue},
-    link::{Link, Outage, Trouble},
+    link::{Link, Outage, is_broken},
     scripts,
-    worker::Options,
+    worker::{Host, Options},
 };
 
 /// The consumer group that all workers of a queue are in.
@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) consumer: String,
     pub(crate) options: Options,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
     pub(crate) in_flight: Arc<InFlight>,
     /// One for each entry that is held: fetched and not yet settled.
     pub(crate) permits: Arc<Semaphore>,
@@ -39,20 +40,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        link: &Link,
-        queue: Queue,
-        consumer: String,
-        options: Options,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(host: &Host, queue: Queue, options: Options, stop: CancellationToken) -> Self {
         Self {
-            link: link.clone(),
+            link: host.link.clone(),
             queue,
-            keys: Keys::new(link.namespace(), queue),
-            consumer,
-            clock,
+            keys: Keys::new(host.link.namespace(), queue),
+            consumer: host.consumer.clone(),
+            clock: Arc::clone(&host.clock),
+            rng: Arc::clone(&host.rng),
             in_flight: Arc::default(),
             permits: Arc::new(Semaphore::new(options.most_held())),
             options,
@@ -73,9 +68,9 @@ impl Shared {
         scripts::run(&self.link, script, call).await
     }
 
-    /// Tells of an error that a task lives through. That Redis is away the link tells itself.
+    /// Tells of an error that a task lives through. That a connection is lost the link tells itself.
     pub(crate) fn trouble(&self, error: &RedisError) {
-        if Trouble::of(error) != Trouble::Away {
+        if !is_broken(error) {
             self.refusals.began(error);
         }
     }
@@ -95,7 +90,11 @@ impl Shared {
 
 /// The entries that this worker holds: those whose heart it keeps beating.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<HashSet<String>>);
+pub(crate) struct InFlight {
+    held: Mutex<HashSet<String>>,
+    /// One of them was let go of.
+    left: Notify,
+}
 
 impl InFlight {
     /// Whether it was not held yet.
@@ -105,6 +104,16 @@ impl InFlight {
 
     pub(crate) fn remove(&self, entry: &str) {
         self.entries().remove(entry);
+        self.left.notify_one();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// Waits until an entry is let go of; not at all if one was since the last time. For one task.
+    pub(crate) async fn left(&self) {
+        self.left.notified().await;
     }
 
     pub(crate) fn snapshot(&self) -> Vec<String> {
@@ -112,6 +121,6 @@ impl InFlight {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -66,7 +66,7 @@ impl Job for SendNotification {
 }
 
 /// The names of the cron jobs that the worker knows.
-pub const CRON_JOBS: [&str; 3] = ["due_sweep", "grace_expiry", "retention"];
+pub const CRON_JOBS: [&str; 4] = ["due_sweep", "grace_expiry", "retention", "stripe_events_sweep"];
 
 /// Do what a cron job does, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 mod open;
 mod outage;
 mod trouble;
+mod words;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,9 +17,10 @@ use redis::{
 };
 
 use crate::link::open::Open;
+pub use crate::link::words::in_plain_words;
 pub(crate) use crate::link::{
     outage::Outage,
-    trouble::{Trouble, is_broken, is_group_gone},
+    trouble::{Trouble, is_broken, is_full, is_group_gone},
 };
 
 /// How long Redis is waited for.
@@ -63,6 +65,18 @@ impl Link {
     /// What all keys start with.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Whether Redis would take a write: one that answers may still be full, a replica, or without
+    /// a disk. Writes nothing.
+    pub async fn check(&self) -> Result<(), RedisError> {
+        let mut write = redis::cmd("SET");
+        // Only if it is there, which it never is.
+        write
+            .arg(format!("{}:never-there", self.namespace))
+            .arg("")
+            .arg("XX");
+        write.query_async(&mut self.clone()).await
     }
 
     /// Whether Redis answers.

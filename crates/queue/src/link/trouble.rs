@@ -13,7 +13,7 @@ pub(crate) enum Trouble {
     ReadOnly,
     /// It has reached its memory limit and may not evict.
     OutOfMemory,
-    /// It cannot write to its disk and refuses changes because of it.
+    /// It cannot keep a write safe, on its disk or with its replicas, and refuses it.
     CannotPersist,
     /// A wrong command, a key of another type, a missing right: trying again will not help.
     Mistake,
@@ -32,8 +32,8 @@ impl Trouble {
             "LOADING" => Self::Loading,
             "READONLY" => Self::ReadOnly,
             "OOM" => Self::OutOfMemory,
-            "MISCONF" => Self::CannotPersist,
-            "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "NOREPLICAS" => Self::Away,
+            "MISCONF" | "NOREPLICAS" => Self::CannotPersist,
+            "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => Self::Away,
             _ if is_broken(error) => Self::Away,
             _ => Self::Mistake,
         }
@@ -59,12 +59,17 @@ pub(crate) fn is_group_gone(error: &RedisError) -> bool {
     code(error).is_some_and(|code| code == "NOGROUP" || code == "UNBLOCKED")
 }
 
+/// Whether Redis has reached its memory limit.
+pub(crate) fn is_full(error: &RedisError) -> bool {
+    Trouble::of(error) == Trouble::OutOfMemory
+}
+
 /// The word an error reply starts with. Inside a pipeline that of the first error; before
 /// Redis 7 a script's error hides it in the text.
-fn code(error: &RedisError) -> Option<String> {
+pub(crate) fn code(error: &RedisError) -> Option<String> {
     let errors = error.clone().into_server_errors()?;
     let (_, first) = errors.first()?;
-    let hidden = ["OOM", "READONLY", "MISCONF", "NOGROUP"]
+    let hidden = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "NOGROUP"]
         .into_iter()
         .find(|code| {
             first.code() == "ERR"
@@ -90,6 +95,7 @@ mod tests {
             ("READONLY", Trouble::ReadOnly),
             ("OOM", Trouble::OutOfMemory),
             ("MISCONF", Trouble::CannotPersist),
+            ("NOREPLICAS", Trouble::CannotPersist),
             ("MASTERDOWN", Trouble::Away),
             ("WRONGTYPE", Trouble::Mistake),
         ] {

@@ -19,8 +19,8 @@ pub enum PushError {
     /// Redis has reached its memory limit.
     #[error("Redis is out of memory")]
     OutOfMemory(#[source] RedisError),
-    /// Redis cannot write to its disk and refuses changes.
-    #[error("Redis cannot persist its data")]
+    /// Redis cannot keep a write safe, on its disk or with its replicas, and refuses it.
+    #[error("Redis cannot keep its data safe")]
     CannotPersist(#[source] RedisError),
     /// Redis understood and said no: a fault of ours or of the set-up.
     #[error("Redis refused the job")]

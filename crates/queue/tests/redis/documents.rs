@@ -57,7 +57,8 @@ async fn an_older_document_does_not_replace_a_newer_one() {
 #[tokio::test]
 async fn a_listener_hears_messages_and_knows_when_it_may_have_missed_some() {
     let mut rig = Rig::start().await;
-    let mut heard = std::pin::pin!(pub_sub::subscribe(&rig.link, "member-changed"));
+    let rng: std::sync::Arc<dyn rolecall_domain::clock::Rng> = rig.rng.clone();
+    let mut heard = std::pin::pin!(pub_sub::subscribe(&rig.link, "member-changed", &rng));
     assert_eq!(soon(heard.next()).await, Some(Heard::Subscribed));
     pub_sub::publish(&rig.link, "member-changed", "1").await.unwrap();
     pub_sub::publish(&rig.link, "other", "2").await.unwrap();

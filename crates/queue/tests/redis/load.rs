@@ -62,7 +62,19 @@ async fn a_backlog_of_a_hundred_thousand_due_jobs_drains() {
         counted.add(probe.n);
         std::future::ready(Ok(()))
     });
-    soon(count.all.notified()).await;
+    // However many are due, only so many are brought forward, and only so many are held.
+    let (mut most_in_stream, mut most_held) = (0, 0);
+    let mut all = std::pin::pin!(soon(count.all.notified()));
+    while futures::poll!(&mut all).is_pending() {
+        let stats = rig.stats().await;
+        most_in_stream = most_in_stream.max(stats.depth);
+        most_held = most_held.max(stats.pending);
+    }
+    assert!(
+        (1..=1_200).contains(&most_in_stream),
+        "{most_in_stream} in the stream"
+    );
+    assert!((1..=256).contains(&most_held), "{most_held} held");
     worker.shut_down().await;
     assert!(count.each_once());
     let stats = rig.stats().await;

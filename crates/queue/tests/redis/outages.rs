@@ -81,7 +81,13 @@ async fn a_full_redis_is_told_apart_and_can_still_be_drained() {
 
     // Due jobs are promoted, run, retried and discarded although nothing may be added.
     let _: String = rig.redis(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    let (_first, _) = rig.report("makes-the-group", quick());
+    let _worker = rig.work("makes-the-group", quick(), |probe, attempt| {
+        std::future::ready(match probe.n % 3 {
+            0 if attempt.current == 1 => Err(rolecall_queue::JobError::retry("again")),
+            1 => Err(rolecall_queue::JobError::cancel("no use")),
+            _ => Ok(()),
+        })
+    });
     until(async || rig.stats().await.depth == 0 && rig.stats().await.delayed == 0).await;
     rig.producer
         .push_all((0..50).map(|n| (Probe::new(n), rig.push_after(Duration::from_millis(500)))))
@@ -89,6 +95,7 @@ async fn a_full_redis_is_told_apart_and_can_still_be_drained() {
         .unwrap();
     let _: String = rig.redis(&["CONFIG", "SET", "maxmemory", "1"]).await;
     until(async || rig.stats().await.depth == 0 && rig.stats().await.delayed == 0).await;
+    assert_eq!(rig.stats().await.dead, 2 * 17);
     let _: String = rig.redis(&["CONFIG", "SET", "maxmemory", "0"]).await;
     rig.producer.push(&Probe::new(1), rig.push()).await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! A private Redis, a clock that flows, jobs to run and workers to run them.
 
 use std::{
+    path::Path,
     process::Stdio,
     sync::{
         Arc,
@@ -66,25 +67,26 @@ impl RedisServer {
     }
 
     async fn launch(dir: &TempDir) -> Child {
-        let mut child = Command::new("redis-server")
-            .current_dir(dir)
-            .args([
-                "--port",
-                "0",
-                "--unixsocket",
-                "redis.sock",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("redis-server is installed");
+        let mut child = Self::spawn(dir, &[]);
         let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
         soon(async { while !log.next_line().await.unwrap().unwrap().contains("eady to accept") {} }).await;
         child
+    }
+
+    fn spawn(dir: &TempDir, more: &[&str]) -> Child {
+        Command::new("redis-server")
+            .current_dir(dir)
+            .args(["--port", "0", "--unixsocket", "redis.sock"])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(more)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server is installed")
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -99,6 +101,18 @@ impl RedisServer {
     /// Starts it again where it was.
     pub(crate) async fn restart(&mut self) {
         self.child = Self::launch(&self.dir).await;
+    }
+
+    /// Starts it again where it was, so that it takes this long for each key it saved.
+    pub(crate) fn restart_slowly(&mut self, per_key: Duration) {
+        let delay = per_key.as_micros().to_string();
+        let slow = [
+            "--key-load-delay",
+            &delay,
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ];
+        self.child = Self::spawn(&self.dir, &slow);
     }
 
     /// Sends the server a signal by its name.
@@ -227,12 +241,13 @@ impl Rig {
     /// Starts a worker with its own way to Redis, as in another process.
     pub(crate) fn work_with(&self, name: &str, options: Options, registry: Registry<()>) -> Worker {
         let stop = CancellationToken::new();
+        let metrics = prometheus::Registry::new();
         let host = Host {
             link: Link::new(&self.server.url(), "test", LinkOptions::default()).unwrap(),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
             tasks: self.tasks.clone(),
-            metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+            metrics: Metrics::register(&metrics).unwrap(),
             consumer: name.to_owned(),
         };
         let run = rolecall_queue::run(
@@ -245,6 +260,7 @@ impl Rig {
         );
         Worker {
             stop,
+            metrics,
             run: self.tasks.spawn(run),
         }
     }
@@ -310,6 +326,7 @@ impl Rig {
 /// A worker as in another process.
 pub(crate) struct Worker {
     pub(crate) stop: CancellationToken,
+    pub(crate) metrics: prometheus::Registry,
     run: JoinHandle<Result<(), RunError>>,
 }
 
