@@ -5,6 +5,7 @@
 pub mod due_sweep;
 mod grace_expiry;
 mod retention;
+mod stripe_events_sweep;
 pub mod ticker;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -42,7 +43,7 @@ impl CronJob {
 }
 
 /// All of them.
-pub static JOBS: [CronJob; 3] = [
+pub static JOBS: [CronJob; 4] = [
     CronJob {
         name: "due_sweep",
         every: TimeDelta::seconds(10),
@@ -57,6 +58,11 @@ pub static JOBS: [CronJob; 3] = [
         name: "retention",
         every: TimeDelta::hours(1),
         run: |ctx| Box::pin(retention::run(ctx)),
+    },
+    CronJob {
+        name: "stripe_events_sweep",
+        every: TimeDelta::minutes(5),
+        run: |ctx| Box::pin(stripe_events_sweep::run(ctx)),
     },
 ];
 

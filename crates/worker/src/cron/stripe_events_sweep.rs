@@ -1,0 +1,281 @@
+//! `stripe_events_sweep`: events that no webhook brought are taken in from Stripe's own list.
+//!
+//! All that Stripe lists is compared with the inbox, not only what it could not deliver: an event that we
+//! answered with 200 may have gone with Redis' memory, and for a disabled endpoint there was no delivery.
+//! An event that is still on its way through Redis is found missing too; whoever comes second changes nothing.
+
+use std::{collections::BTreeSet, fmt};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rolecall_db::{
+    event_sweeps::{
+        find_oldest_event_time, find_swept_to, insert_missing_events, list_known_events, set_swept_to,
+    },
+    inbox::NewInboxEvent,
+};
+use rolecall_domain::ids::StripeEventId;
+use rolecall_queue::jobs::ProcessEvent;
+use rolecall_stripe::{
+    client::events::{EventCursor, EventFilter, ListedEvent},
+    event::{EventEnvelope, subjects},
+    types::page::Page,
+};
+use serde_json::value::RawValue;
+
+use crate::{ctx::Ctx, error::WorkError, timing::EVENT_OVERDUE};
+
+/// What was compared is compared again for so long: an event may appear in the list later than younger ones.
+const OVERLAP: TimeDelta = TimeDelta::hours(1);
+
+/// A gap is closed by pieces of this length, the oldest first, and each is noted when it is done: whatever
+/// ends the run, the next one goes on from there.
+const STRETCH: TimeDelta = TimeDelta::days(1);
+
+/// Stripe lists nothing older.
+pub(super) const KEPT_BY_STRIPE: TimeDelta = TimeDelta::days(30);
+
+/// The first sweep of an installation that has no events yet goes back so far: what a customer did before is
+/// for an import, and not for a sweep of what was missed.
+const FIRST_LOOK_BACK: TimeDelta = TimeDelta::days(1);
+
+/// Times here are Stripe's: what is to be swept next does not depend on our clock.
+pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
+    let mut tally = Tally::default();
+    let swept = sweep(ctx, &mut tally).await;
+    if tally.taken_in > 0 {
+        tracing::info!(
+            events.taken_in = tally.taken_in,
+            "events that no webhook had brought were taken in"
+        );
+    }
+    swept.map(|()| tally.to_string())
+}
+
+async fn sweep(ctx: &Ctx, tally: &mut Tally) -> Result<(), WorkError> {
+    let Some(since) = begin(ctx).await? else {
+        return Ok(());
+    };
+    let filter = EventFilter {
+        created_since: Some(since),
+        ..EventFilter::default()
+    };
+    let first = ctx.stripe.list_events(&filter, &EventCursor::Newest).await?;
+    let Some(newest) = newest(&first) else {
+        return Ok(());
+    };
+    if newest - since <= STRETCH {
+        walk(ctx, &filter, first, tally).await?;
+        return note(ctx, newest).await;
+    }
+    drop(first);
+    for stretch in stretches(since.max(newest - KEPT_BY_STRIPE), newest) {
+        let page = ctx.stripe.list_events(&stretch, &EventCursor::Newest).await?;
+        walk(ctx, &stretch, page, tally).await?;
+        note(ctx, stretch.created_before.unwrap_or(newest)).await?;
+    }
+    Ok(())
+}
+
+/// From when on to compare; `None` when Stripe has never made an event.
+async fn begin(ctx: &Ctx) -> Result<Option<DateTime<Utc>>, WorkError> {
+    let mut tx = ctx.db.begin().await?;
+    let swept_to = find_swept_to(&mut tx, ctx.livemode).await?;
+    let oldest = find_oldest_event_time(&mut tx, ctx.livemode).await?;
+    tx.commit().await?;
+    if let Some(swept_to) = swept_to {
+        return Ok(Some(swept_to - OVERLAP));
+    }
+    let page = ctx
+        .stripe
+        .list_events(&EventFilter::default(), &EventCursor::Newest)
+        .await?;
+    let look_back = newest(&page).map(|newest| newest - FIRST_LOOK_BACK);
+    Ok(look_back.map(|look_back| oldest.map_or(look_back, |oldest| oldest.min(look_back))))
+}
+
+fn newest(page: &Page<ListedEvent>) -> Option<DateTime<Utc>> {
+    let times = page.data.iter().filter_map(|event| event.envelope().ok());
+    times.map(|envelope| envelope.created).max()
+}
+
+/// The time from `since` on in pieces, the oldest first. The last one is open: it ends with the newest event.
+fn stretches(since: DateTime<Utc>, newest: DateTime<Utc>) -> impl Iterator<Item = EventFilter> {
+    let begins = std::iter::successors(Some(since), |begin| Some(*begin + STRETCH));
+    begins
+        .take_while(move |begin| *begin <= newest)
+        .map(move |begin| EventFilter {
+            created_since: Some(begin),
+            created_before: Some(begin + STRETCH).filter(|end| *end <= newest),
+            types: Vec::new(),
+        })
+}
+
+/// Notes how far everything has been compared.
+async fn note(ctx: &Ctx, swept_to: DateTime<Utc>) -> Result<(), WorkError> {
+    let mut tx = ctx.db.begin().await?;
+    set_swept_to(&mut tx, ctx.livemode, swept_to).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Compares a page and all older ones of the filter, one at a time.
+async fn walk(
+    ctx: &Ctx,
+    filter: &EventFilter,
+    mut page: Page<ListedEvent>,
+    tally: &mut Tally,
+) -> Result<(), WorkError> {
+    loop {
+        let last = compare(ctx, page.data, tally).await?;
+        if !page.has_more {
+            return Ok(());
+        }
+        let Some(last) = last else {
+            let message = "Stripe says there are more events, and gave none to go on from";
+            return Err(WorkError::Unusable(message.to_owned()));
+        };
+        page = ctx
+            .stripe
+            .list_events(filter, &EventCursor::OlderThan(last))
+            .await?;
+    }
+}
+
+/// An event that hints at something of ours.
+struct Listed {
+    envelope: EventEnvelope,
+    payload: Box<RawValue>,
+}
+
+/// Takes in what the inbox lacks of one page. Returns the last event of the page.
+async fn compare(
+    ctx: &Ctx,
+    page: Vec<ListedEvent>,
+    tally: &mut Tally,
+) -> Result<Option<StripeEventId>, WorkError> {
+    let mut last = None;
+    let mut concerning = Vec::with_capacity(page.len());
+    for event in page {
+        tally.listed += 1;
+        let Ok(envelope) = event.envelope() else {
+            tally.unreadable += 1;
+            continue;
+        };
+        last = Some(envelope.id.clone());
+        let payload = event.into_payload();
+        if envelope.livemode != ctx.livemode {
+            tally.other_mode += 1;
+        } else if subjects(payload.get()).is_ok_and(|subjects| !subjects.is_empty()) {
+            concerning.push(Listed { envelope, payload });
+        }
+    }
+    take_in(ctx, concerning, tally).await?;
+    Ok(last)
+}
+
+async fn take_in(ctx: &Ctx, mut events: Vec<Listed>, tally: &mut Tally) -> Result<(), WorkError> {
+    let ids: Vec<&StripeEventId> = events.iter().map(|event| &event.envelope.id).collect();
+    let mut tx = ctx.db.begin().await?;
+    let known: BTreeSet<StripeEventId> = list_known_events(&mut tx, &ids).await?.into_iter().collect();
+    tx.commit().await?;
+    events.retain(|event| !known.contains(&event.envelope.id));
+    if events.is_empty() {
+        return Ok(());
+    }
+    tally.missing += events.len();
+    let next_attempt_at = ctx.clock.now() + EVENT_OVERDUE;
+    let new: Vec<NewInboxEvent<'_>> = events
+        .iter()
+        .map(|event| NewInboxEvent {
+            id: &event.envelope.id,
+            kind: &event.envelope.event_type,
+            livemode: event.envelope.livemode,
+            occurred_at: event.envelope.created,
+            payload: &event.payload,
+            next_attempt_at,
+        })
+        .collect();
+    let mut tx = ctx.db.begin().await?;
+    let taken_in = insert_missing_events(&mut tx, &new).await?;
+    tx.commit().await?;
+    tally.taken_in += taken_in.len();
+    for event_id in taken_in {
+        ctx.hint(&ProcessEvent { event_id }).await;
+    }
+    Ok(())
+}
+
+/// What a run has seen.
+#[derive(Debug, Default)]
+struct Tally {
+    listed: usize,
+    missing: usize,
+    taken_in: usize,
+    other_mode: usize,
+    unreadable: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            listed,
+            missing,
+            taken_in,
+            ..
+        } = self;
+        write!(
+            f,
+            "{listed} events listed, {missing} missing, {taken_in} taken in"
+        )?;
+        if self.other_mode > 0 {
+            write!(f, ", {} of the other mode", self.other_mode)?;
+        }
+        if self.unreadable > 0 {
+            write!(f, ", {} unreadable", self.unreadable)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::hours(hours)
+    }
+
+    fn pieces(since: i64, newest: i64) -> Vec<(DateTime<Utc>, Option<DateTime<Utc>>)> {
+        stretches(at(since), at(newest))
+            .map(|stretch| (stretch.created_since.unwrap(), stretch.created_before))
+            .collect()
+    }
+
+    #[test]
+    fn the_pieces_of_a_gap_leave_nothing_out_and_the_last_one_is_open() {
+        assert_eq!(pieces(0, 0), [(at(0), None)]);
+        assert_eq!(pieces(0, 23), [(at(0), None)]);
+        // An event of that very moment lies in the piece that begins with it.
+        assert_eq!(pieces(0, 24), [(at(0), Some(at(24))), (at(24), None)]);
+        assert_eq!(
+            pieces(1, 60),
+            [(at(1), Some(at(25))), (at(25), Some(at(49))), (at(49), None)]
+        );
+    }
+
+    #[test]
+    fn a_run_tells_what_it_saw() {
+        let mut tally = Tally {
+            listed: 240,
+            missing: 3,
+            taken_in: 2,
+            ..Tally::default()
+        };
+        assert_eq!(tally.to_string(), "240 events listed, 3 missing, 2 taken in");
+        (tally.other_mode, tally.unreadable) = (1, 4);
+        assert_eq!(
+            tally.to_string(),
+            "240 events listed, 3 missing, 2 taken in, 1 of the other mode, 4 unreadable"
+        );
+    }
+}
