@@ -64,11 +64,12 @@ impl Health {
 
     /// What `/ready` says.
     pub async fn report(&self) -> Report {
+        let now = self.inner.clock.now();
         let reports = self
             .inner
             .parts
             .iter()
-            .map(async |part| (part.name, part.importance, part.report().await));
+            .map(async |part| (part.name, part.importance, part.report(now).await));
         let reports = join_all(reports).await;
         let role = self
             .inner
@@ -138,6 +139,15 @@ impl HealthBuilder {
         self.part(name, Importance::Degrading, Source::State(handle.clone()))
     }
 
+    /// What happens, and what is kept, while the part added last is ill: for whoever is woken by it.
+    #[must_use]
+    pub fn meanwhile(mut self, text: &'static str) -> Self {
+        if let Some(part) = self.parts.last_mut() {
+            part.meanwhile = Some(text);
+        }
+        self
+    }
+
     /// The health with these parts.
     pub fn build(self) -> Health {
         let Self {
@@ -160,6 +170,8 @@ impl HealthBuilder {
             name,
             importance,
             source,
+            meanwhile: None,
+            ill_since: Mutex::default(),
         });
         self
     }
@@ -185,11 +197,28 @@ mod tests {
     use serde_json::json;
     use tokio::time::advance;
 
+    use chrono::{DateTime, TimeDelta, Utc};
+
     use super::*;
     use crate::clock::SystemClock;
 
     fn builder() -> HealthBuilder {
         Health::builder(Arc::new(SystemClock), &Shutdown::new())
+    }
+
+    #[derive(Debug)]
+    struct ManualClock(Mutex<DateTime<Utc>>);
+
+    impl ManualClock {
+        fn advance(&self, by: TimeDelta) {
+            *self.0.lock().unwrap() += by;
+        }
+    }
+
+    impl Clock for ManualClock {
+        fn now(&self) -> DateTime<Utc> {
+            *self.0.lock().unwrap()
+        }
     }
 
     async fn ready_json(health: &Health) -> serde_json::Value {
@@ -207,6 +236,30 @@ mod tests {
             "discord": {"ok": true, "detail": "heartbeat 3 s ago"},
         }});
         assert_eq!(ready_json(&health).await, wanted);
+    }
+
+    #[tokio::test]
+    async fn an_ill_part_tells_since_when_and_what_is_done_meanwhile_until_it_is_well() {
+        let start = "2026-11-21T03:00:00Z".parse().unwrap();
+        let clock = Arc::new(ManualClock(Mutex::new(start)));
+        let lease = PartHandle::new(true, "held");
+        let health = Health::builder(clock.clone(), &Shutdown::new())
+            .required_state("lease", &lease)
+            .meanwhile("another one leads")
+            .build();
+        let detail = async || ready_json(&health).await["parts"]["lease"]["detail"].clone();
+        assert_eq!(detail().await, "held");
+        for _ in 0..3 {
+            lease.set(false, "lost");
+            clock.advance(TimeDelta::hours(1));
+            let since = clock.now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            let told = format!("lost; since {since}; meanwhile another one leads");
+            assert_eq!(detail().await, told);
+            clock.advance(TimeDelta::minutes(1));
+            assert_eq!(detail().await, told, "it is the same illness");
+            lease.set(true, "held");
+            assert_eq!(detail().await, "held");
+        }
     }
 
     #[tokio::test]
@@ -274,7 +327,8 @@ mod tests {
             Duration::from_secs(1),
             "the parts are asked side by side"
         );
-        assert_eq!(report["parts"]["redis"]["detail"], "no answer within 1 s");
+        let detail = report["parts"]["redis"]["detail"].as_str().unwrap();
+        assert!(detail.starts_with("no answer within 1 s; since "), "{detail}");
     }
 
     #[tokio::test(start_paused = true)]

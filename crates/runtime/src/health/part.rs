@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout};
 
@@ -32,6 +33,9 @@ pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) importance: Importance,
     pub(crate) source: Source,
+    /// What happens, and what is kept, while it is ill.
+    pub(crate) meanwhile: Option<&'static str>,
+    pub(crate) ill_since: Mutex<Option<DateTime<Utc>>>,
 }
 
 pub(crate) enum Source {
@@ -60,11 +64,39 @@ impl Source {
 }
 
 impl Part {
-    pub(crate) async fn report(&self) -> PartReport {
-        match &self.source {
+    /// Its state; of an ill one also since when, and what is done meanwhile.
+    pub(crate) async fn report(&self, now: DateTime<Utc>) -> PartReport {
+        let report = match &self.source {
             Source::Probe(probe) => probe.report().await,
             Source::State(handle) => handle.report(),
+        };
+        match self.note(&report, now) {
+            Some(since) => {
+                let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+                report.explained(&since, self.meanwhile)
+            }
+            None => report,
         }
+    }
+
+    /// Since when it is ill. The log has one line when that begins and one when it ends.
+    fn note(&self, report: &PartReport, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut ill_since = self.ill_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = self.name;
+        if report.ok {
+            if ill_since.take().is_some() {
+                tracing::info!(part, "well again");
+            }
+        } else if ill_since.is_none() {
+            tracing::warn!(
+                part,
+                detail = report.detail,
+                meanwhile = self.meanwhile,
+                "not well"
+            );
+            *ill_since = Some(now);
+        }
+        *ill_since
     }
 }
 

@@ -32,8 +32,8 @@ pub enum Status {
 /// The state of one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartReport {
-    ok: bool,
-    detail: String,
+    pub(crate) ok: bool,
+    pub(crate) detail: String,
 }
 
 impl PartReport {
@@ -42,6 +42,15 @@ impl PartReport {
         Self {
             ok,
             detail: presentable(detail),
+        }
+    }
+
+    /// With since when it is so, and what is done meanwhile.
+    pub(crate) fn explained(self, since: &str, meanwhile: Option<&str>) -> Self {
+        let meanwhile = meanwhile.map(|text| format!("; meanwhile {text}"));
+        Self {
+            ok: self.ok,
+            detail: format!("{}; since {since}{}", self.detail, meanwhile.unwrap_or_default()),
         }
     }
 }
