@@ -150,12 +150,19 @@ impl Database {
         Ok(Transaction(self.pool.begin_with(begin).await?))
     }
 
-    /// Asks Postgres for an answer: the readiness probe.
+    /// Asks Postgres for an answer, and whether it takes writes: the readiness probe.
     pub async fn ping(&self) -> Result<(), DbError> {
         let mut tx = self.begin().await?;
-        sqlx::query_scalar!("SELECT 1 AS one").fetch_one(&mut *tx).await?;
+        // Of the server's settings there is nothing to check when we compile.
+        let read_only: String = sqlx::query_scalar("SELECT current_setting('transaction_read_only')")
+            .fetch_one(&mut *tx)
+            .await?;
         tx.commit().await?;
-        Ok(())
+        if read_only == "on" {
+            Err(DbError::ReadOnly)
+        } else {
+            Ok(())
+        }
     }
 
     /// Closes the pool's connections.

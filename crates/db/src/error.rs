@@ -2,6 +2,8 @@
 
 use sqlx::migrate::MigrateError;
 
+use crate::words::in_plain_words;
+
 /// A failed statement, or a row that breaks its own rules.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -14,6 +16,9 @@ pub enum DbError {
     /// The connection string cannot be read. The string itself is a secret and is not shown.
     #[error("the database URL cannot be read (expected postgres://user:password@host:5432/name)")]
     Url,
+    /// Postgres answers, but is a replica or was told to take no writes.
+    #[error("the database takes no writes")]
+    ReadOnly,
     /// Migrations were to go through a pooler in transaction mode, which has no sessions to lock.
     #[error(
         "migrations need a session of their own: let DIRECT_URL lead past the pooler in transaction mode"
@@ -48,6 +53,12 @@ impl DbError {
         }
     }
 
+    /// What is wrong with Postgres and what to do about it: the rest of a sentence that begins with
+    /// its name.
+    pub fn in_plain_words(&self) -> String {
+        in_plain_words(self)
+    }
+
     /// Whether the same call may succeed later without anybody changing anything but the server.
     pub fn is_outage(&self) -> bool {
         match self {
@@ -55,6 +66,7 @@ impl DbError {
             | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
                 is_outage(error)
             }
+            Self::ReadOnly => true,
             _ => false,
         }
     }
@@ -62,10 +74,13 @@ impl DbError {
 
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
-        // Class 53: out of resources; 57: shut down, starting up; 08: connection.
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| ["53", "57", "08"].iter().any(|class| code.starts_with(class))),
+        // Class 53: out of resources; 57: shut down, starting up; 08: connection; 28: a password that is
+        // being changed; 25006: read-only, during a failover.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["53", "57", "08", "28", "25006"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
             true
         }

@@ -30,6 +30,7 @@ pub mod staff;
 pub mod subscriptions;
 pub mod testing;
 pub mod why;
+mod words;
 
 pub use database::{Database, DatabaseOptions, PoolerMode, Transaction};
 pub use error::DbError;

@@ -31,3 +31,4 @@ mod support;
 mod test_databases;
 mod values;
 mod why;
+mod words;
