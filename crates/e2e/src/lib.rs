@@ -2,6 +2,7 @@
 //!
 //! What the demo shows and what the system tests prove are the same stories over the same stack.
 
+pub mod balancer;
 pub mod machine;
 pub mod person;
 pub mod ports;

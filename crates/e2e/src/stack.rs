@@ -16,6 +16,7 @@ use rolecall_sandbox::{
 };
 use serde_json::Value;
 use tokio::process::Command;
+use url::Url;
 
 use crate::{machine::Machine, ports::free_port, process::Process, until::until};
 
@@ -34,7 +35,8 @@ pub struct StackOptions {
     pub port: Option<u16>,
     /// The ports of the simulators, if they are free: Stripe, Discord, mailbox.
     pub simulator_ports: [Option<u16>; 3],
-    /// More variables for the services, over those that the stack sets.
+    /// More variables for the services, over those that the stack sets. With `PUBLIC_URL` it is for the caller to
+    /// bring requests from there to the api.
     pub environment: BTreeMap<String, String>,
 }
 
@@ -90,7 +92,8 @@ impl Stack {
         let client = reqwest::Client::builder().no_proxy().build()?;
         let folder = machine.folder(&options.name)?;
         let port = free_port(options.port)?;
-        let public_url = format!("http://localhost:{port}");
+        let given = options.environment.get("PUBLIC_URL").cloned();
+        let public_url = given.unwrap_or_else(|| format!("http://localhost:{port}"));
         let [stripe_port, discord_port, mail_port] = options.simulator_ports;
         let stripe = start_stripe(stripe_port, &public_url).await?;
         let discord = start_discord(discord_port, &public_url).await?;
@@ -182,6 +185,14 @@ impl Stack {
         rolecall(&self.machine, &self.environment, arguments).await
     }
 
+    /// What stands in the database, as only a test looks at it: the first column of each row, as text.
+    pub async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>> {
+        let database = self.machine.database(&self.name);
+        let options = ["--tuples-only", "--no-align", "--command", sql];
+        let text = psql(&database, &options).await?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
     /// The roles of somebody in the simulated server, by name, in alphabetical order; `None` if they
     /// are not there.
     pub fn roles_of(&self, user: u64) -> Option<Vec<&'static str>> {
@@ -210,23 +221,25 @@ impl Stack {
         Ok([self.api.log()?, self.worker.log()?, self.bot.log()?].concat())
     }
 
-    /// Tells the services to drain, and stops the simulators. Errs if a service did not end well.
+    /// Tells the services to drain, and stops the simulators. Errs if a service did not end well; one that the
+    /// caller has seen ending already is left alone.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        for (name, process) in [
+        let services = [
             ("api", &mut self.api),
             ("worker", &mut self.worker),
             ("bot", &mut self.bot),
-        ] {
+        ];
+        let running: Vec<_> = services
+            .into_iter()
+            .filter(|(_, process)| process.id().is_ok())
+            .collect();
+        for (name, process) in &running {
             process
                 .signal("TERM")
                 .await
                 .with_context(|| format!("stop the {name}"))?;
         }
-        for (name, process) in [
-            ("api", &mut self.api),
-            ("worker", &mut self.worker),
-            ("bot", &mut self.bot),
-        ] {
+        for (name, process) in running {
             let status = process.wait(Duration::from_secs(40)).await?;
             if !status.success() {
                 bail!("the {name} ended with {status}; see {}", self.folder.display());
@@ -413,38 +426,25 @@ async fn rolecall(
 }
 
 async fn make_database(machine: &Machine, name: &str) -> anyhow::Result<()> {
-    psql(
-        machine,
-        &[
-            &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"),
-            &format!("CREATE DATABASE \"{name}\""),
-        ],
-    )
-    .await
+    drop_database(machine, name).await?;
+    let create = format!("CREATE DATABASE \"{name}\"");
+    psql(&machine.postgres, &["--command", &create]).await?;
+    Ok(())
 }
 
 async fn drop_database(machine: &Machine, name: &str) -> anyhow::Result<()> {
-    psql(
-        machine,
-        &[&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")],
-    )
-    .await
+    let drop = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
+    psql(&machine.postgres, &["--command", &drop]).await?;
+    Ok(())
 }
 
-/// Runs statements as the operator would, since only `rolecall-db` speaks to Postgres.
-async fn psql(machine: &Machine, statements: &[&str]) -> anyhow::Result<()> {
+/// Asks Postgres as the operator would, since only `rolecall-db` speaks to it; what it printed.
+async fn psql(database: &Url, options: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new("psql");
-    command.args([
-        "--no-psqlrc",
-        "--quiet",
-        "--set",
-        "ON_ERROR_STOP=1",
-        "--dbname",
-        machine.postgres.as_str(),
-    ]);
-    for statement in statements {
-        command.args(["--command", statement]);
-    }
+    command
+        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname"])
+        .arg(database.as_str())
+        .args(options);
     let output = command
         .output()
         .await
@@ -452,5 +452,5 @@ async fn psql(machine: &Machine, statements: &[&str]) -> anyhow::Result<()> {
     if !output.status.success() {
         bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
