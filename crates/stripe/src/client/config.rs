@@ -28,6 +28,8 @@ pub struct StripeClientConfig {
     pub request_timeout: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// How long nobody asks after the key was refused: then one call looks whether it is taken again.
+    pub refused_key: Duration,
     /// The account's limit, that we keep under; `None` goes as fast as it can.
     pub rate_limit: Option<RateLimit>,
 }
@@ -47,6 +49,7 @@ impl StripeClientConfig {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
             retry: RetryPolicy::default(),
+            refused_key: Duration::from_secs(30),
             rate_limit: is_stripe.then(|| RateLimit::of_account(mode)),
         }
     }

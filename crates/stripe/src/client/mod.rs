@@ -13,6 +13,7 @@ pub mod pace;
 mod portal;
 pub mod preview;
 mod prices;
+mod pulse;
 pub mod retry;
 pub mod subscriptions;
 mod transport;
@@ -40,6 +41,12 @@ impl Client {
         Ok(Self {
             transport: Arc::new(Transport::new(config)?),
         })
+    }
+
+    /// What is wrong with Stripe or the way to it, as the last call found it: the rest of a sentence
+    /// that begins with its name. Asks nobody.
+    pub fn complaint(&self) -> Option<String> {
+        self.transport.complaint()
     }
 
     /// The API version that calls are made in, and that a webhook endpoint is best created with.

@@ -29,6 +29,7 @@ use crate::{
         call::Call,
         config::{BuildError, StripeClientConfig},
         pace::{Lane, Pacer},
+        pulse::Pulse,
         retry::{Failure, RetryPolicy},
     },
     error::StripeError,
@@ -48,6 +49,7 @@ pub(crate) struct Transport {
     request_timeout: Duration,
     retry: RetryPolicy,
     pacer: Mutex<Pacer>,
+    pulse: Mutex<Pulse>,
     pub(crate) rng: Arc<dyn Rng>,
 }
 
@@ -87,17 +89,27 @@ impl Transport {
             request_timeout: config.request_timeout,
             retry: config.retry,
             pacer: Mutex::new(Pacer::new(config.rate_limit)),
+            pulse: Mutex::new(Pulse::new(config.refused_key)),
             rng: config.rng,
         })
     }
 
     /// Makes the call and reads the answer as a `T`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, StripeError> {
-        let body = self.body_of(call).await?;
-        serde_json::from_slice(&body).map_err(|source| StripeError::Decode {
-            subject: call.subject.clone(),
-            source,
-        })
+        self.with_pulse(|pulse| pulse.admit(Instant::now()))?;
+        let result = self.body_of(call).await.and_then(|body| {
+            serde_json::from_slice(&body).map_err(|source| StripeError::Decode {
+                subject: call.subject.clone(),
+                source,
+            })
+        });
+        self.with_pulse(|pulse| pulse.note(result.as_ref().err(), Instant::now()));
+        result
+    }
+
+    /// What is wrong, as the last call found it.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        self.with_pulse(|pulse| pulse.complaint(Instant::now()).map(str::to_owned))
     }
 
     /// The body of the first success.
@@ -124,7 +136,8 @@ impl Transport {
                     )
                 }
             };
-            let Some(wait) = self.retry.wait(attempt, begin.elapsed(), failure, &*self.rng) else {
+            let wait = self.retry.wait(attempt, begin.elapsed(), failure, &*self.rng);
+            let Some(wait) = wait.filter(|_| self.with_pulse(|pulse| pulse.may_repeat())) else {
                 return Err(error);
             };
             tracing::debug!(
@@ -169,6 +182,10 @@ impl Transport {
 
     fn with_pacer<R>(&self, act: impl FnOnce(&mut Pacer) -> R) -> R {
         act(&mut self.pacer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_pulse<R>(&self, act: impl FnOnce(&mut Pulse) -> R) -> R {
+        act(&mut self.pulse.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn attempt(&self, call: &Call) -> Result<Answer, StripeError> {

@@ -149,6 +149,69 @@ async fn what_passes_is_tried_three_times_more() {
 }
 
 #[tokio::test]
+async fn a_stripe_that_is_ill_is_not_stormed() {
+    let stripe = FakeStripe::start(vec![Reply::status(503, "{}")]);
+    let client = stripe.client();
+    for _ in 0..10 {
+        get(&client).await.unwrap_err();
+    }
+    assert_eq!(
+        stripe.asked().len(),
+        3 * 4 + 7,
+        "each call is a single one after a while"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_key_is_not_tried_with_every_call() {
+    let refused = Reply::status(401, &refusal("", "Invalid API Key provided"));
+    let stripe = FakeStripe::start(vec![refused, Reply::ok(SUBSCRIPTION)]);
+    let client = Client::new(StripeClientConfig {
+        refused_key: Duration::from_secs(1),
+        ..stripe.config()
+    })
+    .unwrap();
+    for _ in 0..20 {
+        assert!(matches!(get(&client).await, Err(StripeError::Unauthorized)));
+    }
+    assert_eq!(stripe.asked().len(), 1);
+    let complaint = client.complaint().unwrap();
+    assert!(
+        complaint.starts_with("the key is refused (401): check STRIPE_SECRET_KEY"),
+        "{complaint}"
+    );
+    // One call looks now and then.
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    while get(&client).await.is_err() {
+        ticks.tick().await;
+    }
+    assert_eq!((client.complaint(), stripe.asked().len()), (None, 2));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_stripe_is_told_until_a_call_works() {
+    for (reply, expected) in [
+        (Reply::status(503, "{}"), "HTTP 503"),
+        (Reply::status(429, "{}"), "429"),
+        (Reply::status(403, &refusal("", "no")), "(403)"),
+        (Reply::ok("<html>no JSON</html>"), "STRIPE_API_BASE"),
+        (Reply::status(404, "<html>a proxy</html>"), "STRIPE_API_BASE"),
+        (Reply::Drop, "cannot be reached"),
+    ] {
+        // Each attempt of the first call is answered so.
+        let mut replies: Vec<Reply> = (0..4).map(|_| reply.clone()).collect();
+        replies.push(Reply::ok(SUBSCRIPTION));
+        let stripe = FakeStripe::start(replies);
+        let client = stripe.client();
+        get(&client).await.unwrap_err();
+        let complaint = client.complaint().unwrap();
+        assert!(complaint.contains(expected), "{complaint}");
+        while get(&client).await.is_err() {}
+        assert_eq!(client.complaint(), None, "{expected}");
+    }
+}
+
+#[tokio::test]
 async fn stripe_knows_best_whether_to_try_again() {
     let stripe = FakeStripe::start(vec![Reply::status(500, "").with("stripe-should-retry", "false")]);
     assert!(matches!(
