@@ -10,6 +10,11 @@ pub(crate) fn database(env: &Env) -> Result<DatabaseConfig, ConfigError> {
     env.read(Service::Cli, DatabaseConfig::from_env)
 }
 
+/// What a command needs that looks at the queues.
+pub(crate) fn redis(env: &Env) -> Result<RedisConfig, ConfigError> {
+    env.read(Service::Cli, RedisConfig::from_env)
+}
+
 /// What a command needs that also gives the worker something to do.
 #[derive(Debug)]
 pub(crate) struct WithRedis {

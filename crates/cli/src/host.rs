@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use rolecall_db::{Database, DatabaseOptions, PoolerMode};
 use rolecall_domain::{
     clock::{Clock, Rng},
     ids::uuid_v7,
 };
-use rolecall_queue::{Job, Link, LinkOptions, Producer, Push, PushError};
+use rolecall_queue::{InvalidRedisUrl, Job, Link, LinkOptions, Producer, Push, PushError};
 use rolecall_runtime::{
     clock::{SystemClock, SystemRng},
-    config::{DatabaseConfig, Pooler, RedisConfig},
+    config::{DatabaseConfig, Pooler, RedisConfig, StripeConfig},
+};
+use rolecall_stripe::client::{
+    Client,
+    config::{BuildError, StripeClientConfig},
 };
 use secrecy::ExposeSecret;
 
@@ -45,15 +50,41 @@ impl Host {
 
     /// Pushes a job for the worker.
     pub(crate) async fn push<J: Job>(&self, redis: &RedisConfig, job: &J) -> anyhow::Result<()> {
-        let link = Link::new(
-            redis.url.expose_secret(),
-            &redis.namespace,
-            LinkOptions::default(),
-        )?;
         let now = self.clock.now();
         let push = Push::new(now, uuid_v7(now, &*self.rng));
-        let pushed: Result<_, PushError> = Producer::new(&link).push(job, push).await;
-        pushed?;
+        Producer::new(&link(redis)?).push(job, push).await?;
         Ok(())
     }
+
+    /// Pushes many jobs of a kind.
+    pub(crate) async fn push_all<J: Job>(&self, link: &Link, jobs: Vec<J>) -> Result<(), PushError> {
+        let now = self.clock.now();
+        let jobs = jobs
+            .into_iter()
+            .map(|job| (job, Push::new(now, uuid_v7(now, &*self.rng))));
+        Producer::new(link).push_all(jobs).await.map(drop)
+    }
+
+    /// Stripe.
+    pub(crate) fn stripe(&self, config: &StripeConfig) -> Result<Client, BuildError> {
+        Client::new(StripeClientConfig::new(
+            config.api_base.join("/"),
+            config.secret_key.clone(),
+            Arc::clone(&self.rng),
+        ))
+    }
+}
+
+/// The way to Redis.
+pub(crate) fn link(redis: &RedisConfig) -> Result<Link, InvalidRedisUrl> {
+    Link::new(
+        redis.url.expose_secret(),
+        &redis.namespace,
+        LinkOptions::default(),
+    )
+}
+
+/// The time, for commands that need no database.
+pub(crate) fn now() -> DateTime<Utc> {
+    SystemClock.now()
 }

@@ -33,6 +33,14 @@ pub struct EventRow {
     pub done_at: Option<DateTime<Utc>>,
 }
 
+/// The state with this name.
+pub fn state_named(name: &str) -> Option<InboxState> {
+    use InboxState::{Dead, Done, Ignored, Pending};
+    [Pending, Done, Ignored, Dead]
+        .into_iter()
+        .find(|state| state.as_str() == name)
+}
+
 /// Which events are meant; all of them by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventSelection<'a> {

@@ -1,7 +1,8 @@
 //! One command a file.
 
 mod admin;
-mod jobs;
+mod events;
+pub(crate) mod jobs;
 mod migrate;
 mod plans_apply;
 mod plans_show;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use rolecall_runtime::env::Env;
 
 use crate::{
-    args::{Admin, Command, Jobs, Plans},
+    args::{Admin, Command, Plans},
     output::Printer,
 };
 
@@ -25,8 +26,8 @@ pub(crate) async fn run(command: Command, env: &Env, printer: &Printer) -> anyho
         }
         Command::Plans(Plans::Show) => plans_show::run(env, printer).await,
         Command::Admin(Admin::Grant { who }) => admin::grant(env, printer, &who).await,
-        Command::Jobs(Jobs::List) => jobs::list(env, printer).await,
-        Command::Jobs(Jobs::Run { name }) => jobs::run(env, printer, &name).await,
+        Command::Events(command) => events::run(env, printer, command).await,
+        Command::Jobs(command) => jobs::run(env, printer, command).await,
         Command::Why { who } => why::run(env, printer, &who).await,
     }
 }

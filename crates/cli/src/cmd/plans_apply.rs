@@ -1,6 +1,6 @@
 //! `rolecall plans apply`.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use rolecall_db::{
@@ -10,7 +10,6 @@ use rolecall_db::{
 use rolecall_domain::ids::AuditId;
 use rolecall_queue::jobs::SyncPlans;
 use rolecall_runtime::env::Env;
-use rolecall_stripe::client::{Client, config::StripeClientConfig};
 use serde::Serialize;
 use serde_json::json;
 
@@ -67,17 +66,8 @@ pub(super) async fn run(
     let file = file::read(&text).map_err(refuse)?;
     let config = config::with_redis(env)?;
     let host = Host::new(&config.database)?;
-    let stripe = match config::stripe(env)? {
-        Some(stripe) => {
-            let options = StripeClientConfig::new(
-                stripe.api_base.join("/"),
-                stripe.secret_key,
-                Arc::clone(&host.rng),
-            );
-            Some(Client::new(options)?)
-        }
-        None => None,
-    };
+    let stripe = config::stripe(env)?;
+    let stripe = stripe.map(|stripe| host.stripe(&stripe)).transpose()?;
     let prices = check::prices(stripe.as_ref(), &file).await;
 
     let mut tx = host.db.begin().await?;

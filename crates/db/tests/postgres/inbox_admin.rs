@@ -11,6 +11,7 @@ use rolecall_db::{
     },
     inbox_admin::{
         EventSelection, claim_replays, delete_events_before, find_event_row, list_events, set_event_replayed,
+        state_named,
     },
 };
 use serde_json::value::RawValue;
@@ -57,11 +58,16 @@ async fn events_are_listed_newest_first_by_state_type_and_time() {
     four_events(&mut tx).await;
     let all = EventSelection::default();
     assert_eq!(ids(&mut tx, &all).await, ["evt_4", "evt_3", "evt_2", "evt_1"]);
-    let dead = EventSelection {
-        state: Some(InboxState::Dead),
-        ..all
-    };
-    assert_eq!(ids(&mut tx, &dead).await, ["evt_3"]);
+    for (name, expected) in [
+        ("pending", "evt_4"),
+        ("dead", "evt_3"),
+        ("ignored", "evt_2"),
+        ("done", "evt_1"),
+    ] {
+        let state = state_named(name);
+        assert_eq!(ids(&mut tx, &EventSelection { state, ..all }).await, [expected]);
+    }
+    assert_eq!(state_named("Dead"), None);
     let paid = EventSelection {
         kind: Some("invoice.paid"),
         ..all

@@ -1,11 +1,16 @@
 //! What can be asked on the command line.
 
+pub(crate) mod events;
+pub(crate) mod jobs;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use rolecall_runtime::version::version;
 
-/// Runs a Rolecall installation: migrations, plans, staff, recurring jobs, and why somebody has a role.
+use crate::args::{events::Events, jobs::Jobs};
+
+/// Runs a Rolecall installation: migrations, plans, staff, events, jobs, and why somebody has a role.
 #[derive(Debug, Parser)]
 #[command(name = "rolecall", version = version(), arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -27,7 +32,10 @@ pub(crate) enum Command {
     /// Who is staff.
     #[command(subcommand)]
     Admin(Admin),
-    /// Recurring jobs.
+    /// What came from Stripe, and another chance for what failed.
+    #[command(subcommand)]
+    Events(Events),
+    /// Recurring jobs, queues, and jobs that were given up.
     #[command(subcommand)]
     Jobs(Jobs),
     /// Why somebody has, or lacks, their roles.
@@ -57,17 +65,6 @@ pub(crate) enum Admin {
     Grant {
         /// A Discord user id or an e-mail address.
         who: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Jobs {
-    /// The newest run of every recurring job.
-    List,
-    /// Run a recurring job now, wait for it, and print what it did.
-    Run {
-        /// Its name, such as `due_sweep`.
-        name: String,
     },
 }
 

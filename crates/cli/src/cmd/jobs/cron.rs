@@ -1,4 +1,4 @@
-//! `rolecall jobs`.
+//! `rolecall jobs list` and `run`: the recurring jobs.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -40,7 +40,7 @@ impl RunView {
     fn text(&self) -> String {
         let outcome = self.outcome.as_deref().unwrap_or("");
         format!(
-            "{:<14} {:<10} {}  {outcome}",
+            "{:<20} {:<10} {}  {outcome}",
             self.job, self.state, self.scheduled_for
         )
     }
