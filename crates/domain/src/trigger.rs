@@ -17,6 +17,8 @@ pub enum Trigger {
     FixRoles,
     /// A subscription of theirs was read.
     Subscription,
+    /// A payment of theirs was given back, disputed or warned of.
+    Payment,
     /// A grant was given or taken back.
     Grant,
     /// They joined the server.
@@ -36,11 +38,12 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Linked,
         Self::Checkout,
         Self::FixRoles,
         Self::Subscription,
+        Self::Payment,
         Self::Grant,
         Self::Joined,
         Self::RolesChanged,
@@ -58,6 +61,7 @@ impl Trigger {
             Self::Checkout => "checkout",
             Self::FixRoles => "fix_roles",
             Self::Subscription => "subscription",
+            Self::Payment => "payment",
             Self::Grant => "grant",
             Self::Joined => "joined",
             Self::RolesChanged => "roles_changed",

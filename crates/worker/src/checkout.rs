@@ -2,16 +2,20 @@
 
 use chrono::{DateTime, Utc};
 use rolecall_db::{
-    checkout_sessions::{CheckoutState, find_checkout, set_checkout_state},
+    Connection,
+    checkout_sessions::{Checkout, CheckoutState, find_checkout, set_checkout_state},
     customers::upsert_customer,
+    inbox::database_time,
     members::lock_member,
-    subscriptions::link_customer_subscriptions,
+    purchases::{PurchaseRead, find_purchase_mark, link_customer_purchases, write_purchase},
+    subscriptions::{ReadMark, link_customer_subscriptions},
 };
 use rolecall_domain::{
+    catalog::PlanSlug,
     ids::{MemberId, StripeCheckoutSessionId},
     trigger::Trigger,
 };
-use rolecall_stripe::types::checkout::{CheckoutSession, CheckoutStatus};
+use rolecall_stripe::types::checkout::{CheckoutMode, CheckoutSession, CheckoutStatus};
 
 use crate::{
     converge::{Converged, converge},
@@ -20,6 +24,12 @@ use crate::{
     sync::{Hint, named_member, sync_subscription},
 };
 
+/// The metadata in which our Checkout names what it sells.
+const PLAN_METADATA: &str = "rolecall_plan";
+
+/// A write that loses this many times is left for later.
+const MOST_READS: usize = 8;
+
 /// Reads a Checkout Session, links its customer to its buyer, and reads what was bought. Returns the
 /// buyer, where one is known.
 pub async fn fulfill(
@@ -27,26 +37,56 @@ pub async fn fulfill(
     id: &StripeCheckoutSessionId,
     seen_at: DateTime<Utc>,
 ) -> Result<Option<MemberId>, WorkError> {
-    let session = ctx.stripe.get_checkout_session(id).await?;
-    let (buyer, converged) = link(ctx, &session).await?;
-    ctx.tell(converged).await;
+    let (session, buyer) = read_and_keep(ctx, id).await?;
     if let Some(subscription) = &session.subscription {
         let hint = Hint {
-            seen_at,
-            event: None,
             member_id: buyer,
+            ..Hint::seen(seen_at)
         };
         sync_subscription(ctx, subscription, hint).await?;
     }
     Ok(buyer)
 }
 
-/// Keeps how the purchase stands and whose customer it is.
-async fn link(ctx: &Ctx, session: &CheckoutSession) -> Result<(Option<MemberId>, Converged), WorkError> {
+/// Reads the session and keeps what it says.
+async fn read_and_keep(
+    ctx: &Ctx,
+    id: &StripeCheckoutSessionId,
+) -> Result<(CheckoutSession, Option<MemberId>), WorkError> {
+    for _ in 0..MOST_READS {
+        let mut tx = ctx.db.begin().await?;
+        let mark = find_purchase_mark(&mut tx, id).await?;
+        let read_started_at = database_time(&mut tx).await?;
+        tx.commit().await?;
+        let session = ctx.stripe.get_checkout_session(id).await?;
+        let read = Read {
+            session: &session,
+            started_at: read_started_at,
+            mark,
+        };
+        if let Some((buyer, converged)) = keep(ctx, read).await? {
+            ctx.tell(converged).await;
+            return Ok((session, buyer));
+        }
+    }
+    Err(WorkError::Contended(format!("Checkout Session {id}")))
+}
+
+/// A read of a session, and the write of its purchase that was there when it began.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    session: &'a CheckoutSession,
+    started_at: DateTime<Utc>,
+    mark: Option<ReadMark>,
+}
+
+/// Keeps how the purchase stands and whose it is; `None` if another read was faster.
+async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Converged)>, WorkError> {
+    let session = read.session;
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
     let opened = find_checkout(&mut tx, &session.id).await?;
-    let buyer = match opened {
+    let buyer = match &opened {
         Some(opened) => Some(opened.member_id),
         // Opened by somebody else in the same account: the reference may still be one of ours.
         None => named_member(&mut tx, session.client_reference_id.as_deref()).await?,
@@ -57,15 +97,65 @@ async fn link(ctx: &Ctx, session: &CheckoutSession) -> Result<(Option<MemberId>,
         _ => CheckoutState::Open,
     };
     set_checkout_state(&mut tx, &session.id, state, session.subscription.as_ref(), now).await?;
-    let mut converged = Converged::default();
-    if let (Some(buyer), Some(customer)) = (buyer, &session.customer) {
-        // The customer before the person, in the order in which a read is written.
-        let linked = upsert_customer(&mut tx, customer, Some(buyer), now).await?;
-        lock_member(&mut tx, buyer).await?;
-        if linked == Some(buyer) && link_customer_subscriptions(&mut tx, customer, buyer).await? > 0 {
-            converged = converge(&mut tx, ctx, buyer, Trigger::Checkout, now).await?;
-        }
+    // The customer before the person, in the order in which a read is written.
+    let owner = match &session.customer {
+        Some(customer) => upsert_customer(&mut tx, customer, buyer, now).await?,
+        None => buyer,
+    };
+    if let Some(owner) = owner {
+        lock_member(&mut tx, owner).await?;
     }
+    let mut something_new = false;
+    if let Some(purchase) = purchase(&mut tx, ctx, read, opened.as_ref(), buyer.or(owner)).await? {
+        if !write_purchase(&mut tx, &purchase, read.mark, now).await? {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        something_new = true;
+    }
+    if let (Some(owner), Some(customer)) = (owner, &session.customer) {
+        something_new |= link_customer_subscriptions(&mut tx, customer, owner).await? > 0;
+        something_new |= link_customer_purchases(&mut tx, customer, owner).await? > 0;
+    }
+    let converged = match owner.or(buyer).filter(|_| something_new) {
+        Some(member_id) => converge(&mut tx, ctx, member_id, Trigger::Checkout, now).await?,
+        None => Converged::default(),
+    };
     tx.commit().await?;
-    Ok((buyer, converged))
+    Ok(Some((buyer, converged)))
+}
+
+/// What the session sold once; `None` if it sold a subscription, is not done, or sold nothing of ours.
+async fn purchase(
+    conn: &mut Connection,
+    ctx: &Ctx,
+    read: Read<'_>,
+    opened: Option<&Checkout>,
+    buyer: Option<MemberId>,
+) -> Result<Option<PurchaseRead>, WorkError> {
+    let session = read.session;
+    if session.mode != CheckoutMode::Payment || session.status != CheckoutStatus::Complete {
+        return Ok(None);
+    }
+    let named: Option<PlanSlug> = session
+        .metadata
+        .get(PLAN_METADATA)
+        .and_then(|slug| slug.parse().ok());
+    let Some(plan) = opened.map(|opened| opened.plan.clone()).or(named) else {
+        return Ok(None);
+    };
+    let catalog = ctx.catalog.load(conn).await?;
+    Ok(Some(PurchaseRead {
+        id: session.id.clone(),
+        customer: session.customer.clone(),
+        member_id: buyer,
+        plan: catalog.plans.contains_key(&plan).then_some(plan),
+        payment_intent: session.payment_intent.clone(),
+        paid: session.is_fulfillable(),
+        amount: session.amount_total.unwrap_or_default(),
+        currency: session.currency.clone().unwrap_or_default(),
+        bought_at: session.created.unwrap_or(read.started_at),
+        livemode: session.livemode.unwrap_or(ctx.livemode),
+        read_started_at: read.started_at,
+    }))
 }

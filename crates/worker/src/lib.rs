@@ -14,6 +14,7 @@ pub mod intake;
 pub mod mail;
 pub mod metrics;
 pub mod observe;
+pub mod payments;
 pub mod prices;
 mod service;
 pub mod sync;

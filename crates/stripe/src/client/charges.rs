@@ -6,7 +6,12 @@ use serde::Deserialize;
 use crate::{
     client::{Client, call::Call},
     error::StripeError,
-    types::{charge::Charge, page::Page, tolerant},
+    types::{
+        charge::Charge,
+        dispute::{Dispute, EarlyFraudWarning},
+        page::Page,
+        tolerant,
+    },
 };
 
 #[derive(Deserialize)]
@@ -34,6 +39,33 @@ impl Client {
                 &[],
             ))
             .await
+    }
+
+    /// The disputes of a charge, the newest first. There is hardly ever more than one.
+    pub async fn list_disputes(&self, charge: &str) -> Result<Vec<Dispute>, StripeError> {
+        let call = Call::read_path(
+            "GET /v1/disputes",
+            format!("the disputes of charge {charge}"),
+            "/disputes",
+            &[("charge", charge)],
+        );
+        let page: Page<Dispute> = self.transport.send(&call).await?;
+        Ok(page.data)
+    }
+
+    /// The warnings of fraud about a charge, the newest first.
+    pub async fn list_early_fraud_warnings(
+        &self,
+        charge: &str,
+    ) -> Result<Vec<EarlyFraudWarning>, StripeError> {
+        let call = Call::read_path(
+            "GET /v1/radar/early_fraud_warnings",
+            format!("the warnings about charge {charge}"),
+            "/radar/early_fraud_warnings",
+            &[("charge", charge)],
+        );
+        let page: Page<EarlyFraudWarning> = self.transport.send(&call).await?;
+        Ok(page.data)
     }
 
     /// The invoice that the payment `pi_...` paid: since 2025-03-31 a charge does not name it.

@@ -1,5 +1,6 @@
 //! Charges: what was taken, given back or disputed.
 
+use chrono::{DateTime, Utc, serde::ts_seconds_option};
 use rolecall_domain::ids::{StripeCustomerId, StripeInvoiceId};
 use serde::Deserialize;
 
@@ -34,4 +35,10 @@ pub struct Charge {
     /// The invoice, before 2025-03-31. Since then see `Client::find_invoice_paid_by`.
     #[serde(default, deserialize_with = "tolerant::reference")]
     pub invoice: Option<StripeInvoiceId>,
+    /// When it was made.
+    #[serde(default, with = "ts_seconds_option")]
+    pub created: Option<DateTime<Utc>>,
+    /// Live mode, where Stripe tells.
+    #[serde(default)]
+    pub livemode: Option<bool>,
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc, serde::ts_seconds_option};
 use rolecall_domain::ids::{StripeCustomerId, StripeInvoiceId, StripeSubscriptionId};
 use serde::Deserialize;
 
-use crate::types::{open_enum::open_enums, tolerant};
+use crate::types::{open_enum::open_enums, page::Page, tolerant};
 
 open_enums! {
     /// Where an invoice stands.
@@ -90,6 +90,9 @@ pub struct Invoice {
     /// When it was made.
     #[serde(default, with = "ts_seconds_option")]
     pub created: Option<DateTime<Utc>>,
+    /// What it is made of: the first page of it.
+    #[serde(default, deserialize_with = "tolerant::or_default")]
+    pub lines: Page<InvoiceLine>,
     /// Set by the account's owner.
     #[serde(default, deserialize_with = "tolerant::or_default")]
     pub metadata: BTreeMap<String, String>,
@@ -113,6 +116,36 @@ impl Invoice {
             .and_then(|details| details.subscription.as_ref())
             .or(self.subscription.as_ref())
     }
+
+    /// Until when it pays for; none where no line says.
+    pub fn pays_until(&self) -> Option<DateTime<Utc>> {
+        self.lines.data.iter().filter_map(|line| line.period.end).max()
+    }
+
+    /// Whether it pays for a whole period of a subscription, and not for a change inside one.
+    pub fn is_for_a_period(&self) -> bool {
+        self.subscription().is_some()
+            && matches!(
+                self.billing_reason,
+                BillingReason::SubscriptionCreate | BillingReason::SubscriptionCycle
+            )
+    }
+}
+
+/// A line of an invoice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct InvoiceLine {
+    /// What time it pays for.
+    #[serde(default, deserialize_with = "tolerant::or_default")]
+    pub period: LinePeriod,
+}
+
+/// What time a line pays for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct LinePeriod {
+    /// Until when.
+    #[serde(default, with = "ts_seconds_option")]
+    pub end: Option<DateTime<Utc>>,
 }
 
 /// When an invoice reached each status.

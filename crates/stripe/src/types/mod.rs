@@ -6,6 +6,7 @@ pub mod account;
 pub mod charge;
 pub mod checkout;
 pub mod customer;
+pub mod dispute;
 pub mod expandable;
 pub mod invoice;
 mod open_enum;

@@ -92,10 +92,10 @@ pub async fn converge(
         member_id: Some(member_id),
         ..Converged::default()
     };
-    for subscription in &facts.first_access {
+    for holding in &facts.first_access {
         converged
             .notifications
-            .extend(welcome::owe(conn, ctx, member_id, subscription, now).await?);
+            .extend(welcome::owe(conn, ctx, member_id, holding, now).await?);
     }
     if let Some(account) = find_account_of(conn, member_id).await? {
         let desired = desired_roles(&facts.facts, &catalog, now);
@@ -114,7 +114,7 @@ pub async fn converge(
             converged.commands.extend(visit.converge(conn, &wanted).await?);
         }
     }
-    set_converged(conn, member_id, facts.facts.next_change_at(&catalog, now)).await?;
+    set_converged(conn, member_id, facts.next_change_at).await?;
     Ok(converged)
 }
 
