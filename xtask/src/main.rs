@@ -1,4 +1,4 @@
-//! The project's one front door: `cargo xtask demo`, `test`, `lint`, `tidy`, `prepare`, `ci`.
+//! The project's one front door: `cargo xtask demo`, `test`, `bench`, `lint`, `tidy`, `prepare`, `ci`.
 //! Nothing has to be installed first: on Debian, as root, it installs what is missing.
 
 #![expect(
@@ -33,6 +33,12 @@ enum Task {
     /// Run every test; arguments go to nextest and then only what they select is run
     Test {
         /// For example `-p rolecall-db`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Measure everything beside the limits of this machine; arguments go to the benchmark
+    Bench {
+        /// For example `--quick`, `--only intake,drain`, or `--write` to renew the figures in the documentation
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -71,6 +77,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo { args } => cmd::demo::run(&workspace, &args),
         Task::Test { args } => cmd::test::run(&workspace, &args),
+        Task::Bench { args } => cmd::bench::run(&workspace, &args),
         Task::Lint => cmd::lint::run(&workspace),
         Task::Tidy => cmd::tidy::run(&workspace),
         Task::Prepare { check } => cmd::prepare::run(&workspace, check),

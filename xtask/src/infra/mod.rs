@@ -81,8 +81,8 @@ impl Infra {
         command
             .env("DATABASE_URL", &self.database_url)
             .env("DIRECT_URL", &self.direct_url)
-            .env("REDIS_URL", &self.redis_url)
-            .env("PATH", tools::search_path())
+            .env("REDIS_URL", &self.redis_url);
+        with_tools(command)
     }
 }
 
@@ -95,4 +95,14 @@ pub(crate) fn ensure_all_tools() -> Result<()> {
         .into_iter()
         .filter(|tool| !(are_elsewhere && servers.contains(tool)));
     apt::ensure(&needed.collect::<Vec<_>>())
+}
+
+/// Installs `needed` where something of it is missing, or says what to do.
+pub(crate) fn ensure_tools(needed: &[Tool]) -> Result<()> {
+    apt::ensure(needed)
+}
+
+/// Has a command find the servers' programs, wherever the system hides them.
+pub(crate) fn with_tools(command: &mut Command) -> &mut Command {
+    command.env("PATH", tools::search_path())
 }
