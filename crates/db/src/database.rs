@@ -1,8 +1,10 @@
 //! The pool and the one way to open a transaction, right for a direct connection and behind poolers.
 
 use std::{
+    io,
     ops::{Deref, DerefMut},
     str::FromStr,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -12,11 +14,15 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
-use crate::DbError;
+use crate::{DbError, reach::Reach};
 
 /// The migrations in `migrations/`, built in.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// How long Postgres may take to let us in.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// An open transaction; it is rolled back when it is dropped without [`Transaction::commit`].
 ///
@@ -98,8 +104,10 @@ pub struct DatabaseOptions {
 /// The pool.
 #[derive(Debug, Clone)]
 pub struct Database {
-    pool: PgPool,
+    pool: Arc<RwLock<PgPool>>,
     pooler: PoolerMode,
+    patience: Option<Duration>,
+    reach: Arc<Reach>,
 }
 
 impl Database {
@@ -111,26 +119,21 @@ impl Database {
             // Named statements would meet another client's server connection.
             connect = connect.statement_cache_capacity(0);
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(Duration::from_secs(5))
-            .idle_timeout(Duration::from_mins(5))
-            .max_lifetime(Duration::from_mins(30))
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    // A ping costs a round trip: only a connection that has been idle may have died.
-                    if meta.idle_for > Duration::from_secs(1) {
-                        sqlx::Connection::ping(connection).await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(connect);
+        let pool = pool_options(options.max_connections).connect_lazy_with(connect);
         Ok(Self {
-            pool,
+            pool: Arc::new(RwLock::new(pool)),
             pooler: options.pooler,
+            patience: None,
+            reach: Arc::new(Reach::new()),
         })
+    }
+
+    /// The same pool for people who wait: Postgres is given this long to open a transaction, and
+    /// while it is known to be away they are told so at once.
+    #[must_use]
+    pub fn impatient(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
     }
 
     /// What stands between us and Postgres.
@@ -147,7 +150,12 @@ impl Database {
             PoolerMode::None | PoolerMode::Session => begin_sql!(""),
             PoolerMode::Transaction => begin_sql!("; DEALLOCATE ALL"),
         };
-        Ok(Transaction(self.pool.begin_with(begin).await?))
+        let pool = self.pool();
+        let begun = self.reach.attempt(self.patience, pool.begin_with(begin)).await;
+        if begun.is_err() && self.reach.is_hopeless() {
+            self.renew(&pool);
+        }
+        Ok(Transaction(begun?))
     }
 
     /// Asks Postgres for an answer, and whether it takes writes: the readiness probe.
@@ -167,17 +175,49 @@ impl Database {
 
     /// Closes the pool's connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool().close().await;
     }
+
+    fn pool(&self) -> PgPool {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts an empty pool in the place of one whose connections hang. These end with their sockets.
+    fn renew(&self, old: &PgPool) {
+        if old.is_closed() {
+            return;
+        }
+        let connect = PgConnectOptions::clone(&old.connect_options());
+        let fresh = pool_options(old.options().get_max_connections()).connect_lazy_with(connect);
+        *self.pool.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+    }
+}
+
+fn pool_options(max_connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(Duration::from_mins(5))
+        .max_lifetime(Duration::from_mins(30))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                // A ping costs a round trip: only a connection that has been idle may have died.
+                if meta.idle_for > Duration::from_secs(1) {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Applies the migrations that are missing, through a direct or session connection, under the
 /// migrator's lock. Returns how many were missing. Migrations of a newer version that has been here
 /// are left alone: two versions of a service overlap while one replaces the other.
 pub async fn migrate(direct_url: &SecretString) -> Result<usize, DbError> {
-    use sqlx::{ConnectOptions as _, Connection as _};
+    use sqlx::Connection as _;
     let options = connect_options(direct_url)?;
-    let mut connection = options.connect().await?;
+    let mut connection = connect(&options).await?;
     refuse_transaction_pooler(&mut connection, &options).await?;
     let missing = count_missing(&mut connection).await?;
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
@@ -185,6 +225,14 @@ pub async fn migrate(direct_url: &SecretString) -> Result<usize, DbError> {
     migrator.run_direct(None, &mut connection, false).await?;
     connection.close().await?;
     Ok(missing)
+}
+
+/// A server that takes the connection and then says nothing would hang us for ever.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, DbError> {
+    use sqlx::ConnectOptions as _;
+    let connecting = timeout(CONNECT_WITHIN, options.connect()).await;
+    let in_time = connecting.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?;
+    Ok(in_time?)
 }
 
 /// How many migrations of this build the database lacks.
@@ -222,8 +270,8 @@ async fn refuse_transaction_pooler(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
 ) -> Result<(), DbError> {
-    use sqlx::{ConnectOptions as _, Connection as _};
-    let mut other = options.connect().await?;
+    use sqlx::Connection as _;
+    let mut other = connect(options).await?;
     let shared = server_process(connection).await? == server_process(&mut other).await?;
     other.close().await?;
     if shared {

@@ -26,6 +26,7 @@ pub mod notifications;
 pub mod payments;
 pub mod policies;
 pub mod prices;
+mod reach;
 pub mod purchases;
 pub mod sessions;
 pub mod staff;

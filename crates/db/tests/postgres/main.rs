@@ -26,6 +26,7 @@ mod payments;
 mod policies;
 mod pooler;
 mod prices;
+mod reach;
 mod purchases;
 mod sessions;
 mod staff;
