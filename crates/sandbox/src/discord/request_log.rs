@@ -17,6 +17,8 @@ pub struct RequestEntry {
     pub at: DateTime<Utc>,
     /// Real milliseconds since the simulator started, for measuring rates.
     pub elapsed_ms: u64,
+    /// The `Host` that was asked for: which way the request came, where proxies stand before the simulator.
+    pub host: Option<String>,
     /// The method.
     pub method: String,
     /// The path, without the query.

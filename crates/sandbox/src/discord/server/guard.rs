@@ -7,7 +7,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::ErrorInternalServerError,
-    http::header::HeaderMap,
+    http::header::{HOST, HeaderMap},
     middleware::Next,
     web,
 };
@@ -173,6 +173,7 @@ fn entry_of(request: &ServiceRequest, reason: Option<String>) -> RequestEntry {
         number: 0,
         at: chrono::DateTime::UNIX_EPOCH,
         elapsed_ms: 0,
+        host: host_of(request.headers()),
         method: request.method().as_str().to_owned(),
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
@@ -181,6 +182,10 @@ fn entry_of(request: &ServiceRequest, reason: Option<String>) -> RequestEntry {
         reason,
         fault: None,
     }
+}
+
+fn host_of(headers: &HeaderMap) -> Option<String> {
+    headers.get(HOST)?.to_str().ok().map(str::to_owned)
 }
 
 /// The reason travels percent-encoded, because headers are ASCII.
