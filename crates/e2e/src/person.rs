@@ -73,9 +73,14 @@ impl Person {
             self.client.get(form.action.clone()).query(&form.fields)
         };
         let response = request.header("accept", "text/html").send().await?;
-        Page::of(response)
+        let page = Page::of(response)
             .await
-            .with_context(|| format!("send the form to {}", form.action))
+            .with_context(|| format!("send the form to {}", form.action))?;
+        match page.onward()? {
+            // Where a form may not lead off this site, its page leads on.
+            Some(url) => self.open(url.as_str()).await,
+            None => Ok(page),
+        }
     }
 
     /// Signs in by the simulated Discord as this account, and ends on `next`.
@@ -127,6 +132,15 @@ impl Page {
             );
         }
         Ok(())
+    }
+
+    /// Where the page sends a browser at once by itself.
+    fn onward(&self) -> anyhow::Result<Option<Url>> {
+        let html = Html::parse_document(&self.body);
+        let refresh = selector("meta[http-equiv=refresh]")?;
+        let content = html.select(&refresh).next().and_then(|meta| meta.attr("content"));
+        let url = content.and_then(|content| content.strip_prefix("0; url="));
+        Ok(url.map(|url| self.url.join(url)).transpose()?)
     }
 
     /// The words on the page.
