@@ -1,4 +1,4 @@
-//! The project's one front door: `cargo xtask demo`, `test`, `bench`, `lint`, `tidy`, `prepare`, `ci`.
+//! The project's one front door: `cargo xtask demo`, `test`, `chaos`, `bench`, `lint`, `tidy`, `prepare`, `ci`.
 //! Nothing has to be installed first: on Debian, as root, it installs what is missing.
 
 #![expect(
@@ -33,6 +33,12 @@ enum Task {
     /// Run every test; arguments go to nextest and then only what they select is run
     Test {
         /// For example `-p rolecall-db`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Live through a bad day: everything is killed, cut and emptied under load; arguments go to the day
+    Chaos {
+        /// For example `--seed 1 --minutes 10`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -77,6 +83,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo { args } => cmd::demo::run(&workspace, &args),
         Task::Test { args } => cmd::test::run(&workspace, &args),
+        Task::Chaos { args } => cmd::chaos::run(&workspace, &args),
         Task::Bench { args } => cmd::bench::run(&workspace, &args),
         Task::Lint => cmd::lint::run(&workspace),
         Task::Tidy => cmd::tidy::run(&workspace),

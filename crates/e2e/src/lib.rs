@@ -3,10 +3,12 @@
 //! What the demo shows and what the system tests prove are the same stories over the same stack.
 
 pub mod balancer;
+pub mod chaos;
 pub mod machine;
 pub mod person;
 pub mod ports;
 pub mod process;
+pub mod servers;
 pub mod stack;
 pub mod story;
 pub mod timeline;

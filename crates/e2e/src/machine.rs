@@ -18,13 +18,9 @@ pub struct Machine {
 
 impl Machine {
     /// Reads `DATABASE_URL` and `REDIS_URL`, and finds the binaries beside this program.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place of this crate that reads the environment"
-    )]
     pub fn find() -> anyhow::Result<Self> {
         let url = |name: &str| -> anyhow::Result<Url> {
-            let text = std::env::var(name).with_context(|| {
+            let text = variable(name).with_context(|| {
                 format!("{name} is not set: run this through `cargo xtask test` or `cargo xtask demo`")
             })?;
             text.parse().with_context(|| format!("{name} is not a URL"))
@@ -32,6 +28,15 @@ impl Machine {
         Ok(Self {
             postgres: url("DATABASE_URL")?,
             redis: url("REDIS_URL")?,
+            binaries: binaries()?,
+        })
+    }
+
+    /// Servers of one's own, and the binaries beside this program.
+    pub fn with_servers(postgres: Url, redis: Url) -> anyhow::Result<Self> {
+        Ok(Self {
+            postgres,
+            redis,
             binaries: binaries()?,
         })
     }
@@ -57,8 +62,37 @@ impl Machine {
     }
 }
 
-/// Tests live in `target/debug/deps`, binaries in `target/debug`.
-fn binaries() -> anyhow::Result<PathBuf> {
+/// A number by which a test can be made longer; `default` if the environment does not say.
+pub fn number(name: &str, default: u32) -> anyhow::Result<u32> {
+    variable(name).map_or(Ok(default), |text| {
+        text.parse().with_context(|| format!("{name} is not a number"))
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of this crate that reads the environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where a program of the system lies: on the `PATH`, or where Debian hides servers; the newest Postgres first.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = variable("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut hidden: Vec<PathBuf> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
+    hidden.sort();
+    hidden.reverse();
+    hidden.push(PathBuf::from("/usr/sbin"));
+    std::env::split_paths(&path)
+        .chain(hidden)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Where the services were built: tests live in `target/debug/deps`, binaries in `target/debug`.
+pub fn binaries() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("find this program")?;
     let found = program
         .ancestors()

@@ -74,6 +74,11 @@ impl Process {
             .with_context(|| format!("{} has ended", self.name))
     }
 
+    /// Whether it has ended, however that came.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// What `/ready` answers.
     pub async fn readiness(&self, client: &reqwest::Client) -> anyhow::Result<serde_json::Value> {
         Ok(client

@@ -1,0 +1,299 @@
+//! The oracle: knows nothing but what the simulators say in the end, and compares.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use anyhow::Context;
+use rolecall_sandbox::discord::demo;
+use serde_json::Value;
+
+use crate::chaos::{acts, installation::Installation, ledger::Ledger, money, people::Somebody};
+
+/// The queues, by their names in the contract.
+const QUEUES: [&str; 7] = [
+    "stripe-events",
+    "account-events",
+    "discord-events",
+    "role-commands-now",
+    "role-commands-bulk",
+    "role-outcomes",
+    "jobs",
+];
+
+/// What is owed to the outside, by where it stands in the record.
+const DUE: [(&str, &str); 4] = [
+    (
+        "role changes",
+        "SELECT user_id FROM member_guilds WHERE state = 'due'",
+    ),
+    ("events", "SELECT event_id FROM inbox WHERE state = 'pending'"),
+    (
+        "messages",
+        "SELECT id FROM notifications WHERE state IN ('due', 'sending')",
+    ),
+    (
+        "convergences",
+        "SELECT id FROM members WHERE converge_due_at IS NOT NULL",
+    ),
+];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Reckoning {
+    /// What is not as it must be.
+    pub faults: Vec<String>,
+    /// Figures of the day, for people.
+    pub figures: Vec<(&'static str, String)>,
+}
+
+impl Reckoning {
+    pub(crate) fn fault_if(&mut self, wrong: bool, what: impl FnOnce() -> String) {
+        if wrong {
+            self.faults.push(what());
+        }
+    }
+
+    fn figure(&mut self, name: &'static str, value: impl std::fmt::Display) {
+        self.figures.push((name, value.to_string()));
+    }
+}
+
+/// What it looks at.
+#[derive(Debug)]
+pub(crate) struct Oracle<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) people: &'a [Arc<Somebody>],
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl Oracle<'_> {
+    /// What is still on its way, or will never arrive.
+    pub(crate) async fn unsettled(&self) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for person in self.people {
+            let Some(has) = self.roles(person) else {
+                continue;
+            };
+            let mut deserves = self.deserves(person);
+            deserves.extend(self.ledger.foreign(person.user));
+            if has != deserves {
+                found.push(format!(
+                    "person {} ({}) has the roles {} and deserves {}",
+                    person.number,
+                    person.user,
+                    names(&has),
+                    names(&deserves)
+                ));
+            }
+        }
+        for (what, query) in DUE {
+            let due = self.installation.stack.rows(query).await?;
+            if !due.is_empty() {
+                found.push(format!("{what} still due: {due:?}"));
+            }
+        }
+        found.extend(self.left_in_queues().await?);
+        Ok(found)
+    }
+
+    async fn left_in_queues(&self) -> anyhow::Result<Vec<String>> {
+        let namespace = self.installation.stack.environment().get("REDIS_NAMESPACE");
+        let namespace = namespace.context("a stack without a namespace")?;
+        let mut left = Vec::new();
+        for queue in QUEUES {
+            for (command, part) in [("XLEN", "stream"), ("ZCARD", "delayed"), ("XLEN", "dead")] {
+                let key = format!("{{{namespace}:{queue}}}:{part}");
+                let count = self
+                    .installation
+                    .redis
+                    .number(&format!("{command} {key}"))
+                    .await?;
+                if count > 0 {
+                    left.push(format!("{count} jobs in {queue}:{part}"));
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    fn roles(&self, person: &Somebody) -> Option<BTreeSet<u64>> {
+        let roles = self
+            .installation
+            .stack
+            .discord
+            .member_roles(demo::GUILD, person.user)?;
+        Some(roles.into_iter().collect())
+    }
+
+    fn deserves(&self, person: &Somebody) -> BTreeSet<u64> {
+        let stripe = &self.installation.stack.stripe;
+        stripe.read(|world| money::deserves(world, &person.email))
+    }
+
+    /// Compares everything.
+    pub(crate) async fn reckon(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
+        for person in self.people {
+            if let Some(fault) = self.record_disagrees(person).await? {
+                reckoning.faults.push(fault);
+            }
+        }
+        self.reckon_events(reckoning).await?;
+        self.reckon_mail(reckoning);
+        self.reckon_changes(reckoning);
+        self.reckon_bots(reckoning);
+        Ok(())
+    }
+
+    /// What the record says otherwise than the simulators about somebody.
+    async fn record_disagrees(&self, person: &Somebody) -> anyhow::Result<Option<String>> {
+        let output = self
+            .installation
+            .stack
+            .run(&["why", &person.user.to_string(), "--json"])
+            .await?;
+        let Ok(why) = serde_json::from_slice::<Value>(&output.stdout) else {
+            // Somebody who never came to sign in is unknown.
+            let deserves = self.deserves(person);
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Ok((!deserves.is_empty()).then(|| format!("person {} is unknown: {said}", person.number)));
+        };
+        let deserves = self.deserves(person);
+        let state = why.pointer("/guilds/0/state").and_then(Value::as_str);
+        let (desired, observed) = (recorded(&why, "desired"), recorded(&why, "observed"));
+        let agrees = match self.roles(person) {
+            _ if state.is_none() => deserves.is_empty(),
+            Some(_) => state == Some("in_sync") && desired == deserves && observed == deserves,
+            None => matches!(state, Some("waiting_for_member" | "in_sync")) && desired == deserves,
+        };
+        Ok((!agrees).then(|| format!("the record of person {} ({}): {why}", person.number, person.user)))
+    }
+
+    /// Every event that was answered with 200 is in the inbox, which has each once by its key.
+    async fn reckon_events(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
+        let inbox = self.installation.stack.rows("SELECT event_id FROM inbox").await?;
+        let inbox: BTreeSet<String> = inbox.into_iter().collect();
+        let deliveries = self.installation.stack.stripe.deliveries();
+        let taken = |status: Option<u16>| status.is_some_and(|status| (200..300).contains(&status));
+        let accepted: BTreeSet<&String> = deliveries
+            .iter()
+            .filter(|delivery| delivery.attempts.iter().any(|attempt| taken(attempt.status)))
+            .map(|delivery| &delivery.event)
+            .collect();
+        let missing: Vec<&&String> = accepted.iter().filter(|event| !inbox.contains(**event)).collect();
+        reckoning.fault_if(!missing.is_empty(), || {
+            format!(
+                "{} events were taken and are not in the inbox: {missing:?}",
+                missing.len()
+            )
+        });
+        let dead = self
+            .installation
+            .stack
+            .rows("SELECT event_id FROM inbox WHERE state = 'dead'")
+            .await?;
+        reckoning.fault_if(!dead.is_empty(), || format!("events given up: {dead:?}"));
+        reckoning.figure("events in the inbox", inbox.len());
+        reckoning.figure(
+            "deliveries of webhooks",
+            deliveries.iter().map(|row| row.attempts.len()).sum::<usize>(),
+        );
+        Ok(())
+    }
+
+    /// A welcome for each subscription, under one id each. A sender that is killed before it could note what it sent
+    /// sends again under the same id, by which mail servers know the message.
+    fn reckon_mail(&self, reckoning: &mut Reckoning) {
+        let messages = self.installation.stack.mail.messages();
+        let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for message in &messages {
+            let id = message
+                .headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case("message-id"));
+            let id = id.map_or("", |(_, id)| id.as_str());
+            for to in &message.envelope_to {
+                ids.entry(to.as_str()).or_default().insert(id);
+            }
+        }
+        let stripe = &self.installation.stack.stripe;
+        for person in self.people {
+            let subscribed = stripe.read(|world| money::subscriptions(world, &person.email).len());
+            let welcomed = ids.get(person.email.as_str()).map_or(0, BTreeSet::len);
+            let deserved = !self.deserves(person).is_empty();
+            reckoning.fault_if(welcomed > subscribed || (deserved && welcomed == 0), || {
+                format!(
+                    "person {} subscribed {subscribed} times, was welcomed {welcomed} times",
+                    person.number
+                )
+            });
+        }
+        let different: usize = ids.values().map(BTreeSet::len).sum();
+        reckoning.figure("messages", different);
+        reckoning.figure("messages sent again under their id", messages.len() - different);
+    }
+
+    /// No role came or went more often than there was cause for.
+    fn reckon_changes(&self, reckoning: &mut Reckoning) {
+        let discord = &self.installation.stack.discord;
+        let changes = acts::changes(&discord.audit_log());
+        for (held, times) in &changes.given {
+            let causes = self.ledger.gains(*held);
+            reckoning.fault_if(*times > causes, || doubled(*held, "given", *times, causes));
+        }
+        for (held, times) in &changes.taken {
+            let causes = self.ledger.losses(*held);
+            reckoning.fault_if(*times > causes, || doubled(*held, "taken", *times, causes));
+        }
+        let touched = changes.given.keys().chain(changes.taken.keys());
+        let foreign: BTreeSet<u64> = touched
+            .map(|(_, role)| *role)
+            .filter(|role| *role == demo::STAFF_ROLE)
+            .collect();
+        reckoning.fault_if(!foreign.is_empty(), || "a role of staff's was touched".to_owned());
+        let count = |map: &BTreeMap<_, usize>| map.values().sum::<usize>();
+        reckoning.figure("roles given", count(&changes.given));
+        reckoning.figure("roles taken", count(&changes.taken));
+        let redundant = acts::redundant(&discord.requests(), &changes);
+        reckoning.figure("role writes that changed nothing", redundant);
+    }
+
+    fn reckon_bots(&self, reckoning: &mut Reckoning) {
+        let log = self.installation.stack.discord.requests();
+        reckoning
+            .faults
+            .extend(acts::two_at_once(&log, &self.installation.bots()));
+        let refusals = acts::refusals(&log);
+        reckoning.figure("requests to Discord", log.len());
+        reckoning.figure("refusals by Discord itself", format!("{refusals:?}"));
+    }
+}
+
+fn doubled((user, role): (u64, u64), done: &str, times: usize, causes: usize) -> String {
+    format!(
+        "{} was {done} to or from {user} {times} times, with cause for {causes}",
+        name(role)
+    )
+}
+
+/// The roles that the record has as desired, or as observed.
+fn recorded(why: &Value, what: &str) -> BTreeSet<u64> {
+    let roles = why.pointer("/guilds/0/roles").and_then(Value::as_array);
+    let is = |role: &&Value| role.get(what) == Some(&Value::Bool(true));
+    let id = |role: &Value| role.get("role").and_then(Value::as_str)?.parse().ok();
+    roles.into_iter().flatten().filter(is).filter_map(id).collect()
+}
+
+fn name(role: u64) -> &'static str {
+    match role {
+        demo::COUNCIL_ROLE => "Council",
+        demo::DEBTOR_ROLE => "Debtor",
+        demo::STAFF_ROLE => "Staff",
+        _ => "another role",
+    }
+}
+
+fn names(roles: &BTreeSet<u64>) -> String {
+    format!("{:?}", roles.iter().map(|role| name(*role)).collect::<Vec<_>>())
+}
