@@ -152,6 +152,33 @@ async fn only_a_required_part_turns_ready_to_503() {
 }
 
 #[tokio::test]
+async fn whoever_keeps_a_connection_is_told_before_it_is_closed() {
+    let served = serve();
+    let mut kept = TcpStream::connect(served.address).await.unwrap();
+    let mut ask = async |path: &str| {
+        let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        kept.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let read = timeout(PATIENCE, kept.read(&mut answer)).await.unwrap().unwrap();
+        String::from_utf8_lossy(&answer[..read]).to_ascii_lowercase()
+    };
+    for path in ["/health", "/ready"] {
+        let answer = ask(path).await;
+        assert!(
+            answer.contains("200 ok") && !answer.contains("connection: close"),
+            "{answer}"
+        );
+    }
+    served.shutdown.drain();
+    let answer = ask("/ready").await;
+    assert!(
+        answer.contains("503 ") && answer.contains("connection: close"),
+        "{answer}"
+    );
+    assert_eq!(timeout(PATIENCE, kept.read(&mut [0])).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
 async fn metrics_are_prometheus_text() {
     let served = serve();
     let answer = get(&served, "/metrics").await;

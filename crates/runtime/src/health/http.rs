@@ -7,7 +7,7 @@
 use std::{io, net::TcpListener, pin::pin, time::Duration};
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpResponse, HttpResponseBuilder, HttpServer,
     http::header::{CACHE_CONTROL, CONTENT_TYPE, ContentType},
     web::{self, ServiceConfig},
 };
@@ -29,11 +29,7 @@ pub fn configure(health: Health) -> impl FnOnce(&mut ServiceConfig) {
             let health = health.clone();
             move || {
                 let health = health.clone();
-                async move {
-                    HttpResponse::Ok()
-                        .insert_header((CACHE_CONTROL, "no-store"))
-                        .json(health.alive())
-                }
+                async move { answer(&health, HttpResponse::Ok()).json(health.alive()) }
             }
         };
         let ready = move || {
@@ -94,11 +90,21 @@ pub async fn serve(
 
 async fn ready_response(health: &Health) -> HttpResponse {
     let report = health.report().await;
-    let mut response = match report.status() {
+    let response = match report.status() {
         Status::Ready | Status::Degraded => HttpResponse::Ok(),
         Status::Unready => HttpResponse::ServiceUnavailable(),
     };
-    response.insert_header((CACHE_CONTROL, "no-store")).json(report)
+    answer(health, response).json(report)
+}
+
+/// While the process drains, whoever keeps the connection is told to make the next one elsewhere: a request on a
+/// connection that is being closed is lost.
+fn answer(health: &Health, mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    if health.is_draining() {
+        response.force_close();
+    }
+    response
 }
 
 async fn metrics_response(exporter: &Exporter) -> HttpResponse {

@@ -80,6 +80,11 @@ impl Health {
         Report::new(role, reports, self.inner.draining.is_cancelled())
     }
 
+    /// Whether the process is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.inner.draining.is_cancelled()
+    }
+
     /// What this process is among its like, such as `leader` or `standby`.
     pub fn set_role(&self, role: impl Into<Cow<'static, str>>) {
         *self.inner.role.lock().unwrap_or_else(PoisonError::into_inner) = Some(role.into());
