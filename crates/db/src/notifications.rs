@@ -1,10 +1,48 @@
 //! Messages owed to people, each once: `notifications`.
 
 use chrono::{DateTime, Utc};
-use rolecall_domain::ids::{MemberId, NotificationId};
+use rolecall_domain::{
+    ids::{DiscordUserId, MemberId, NotificationId},
+    message::MessageKind,
+};
 use serde_json::Value;
 
-use crate::{Connection, DbError, error::one_row};
+use crate::{
+    Connection, DbError,
+    convert::{Snowflake, parse},
+    error::one_row,
+};
+
+/// The way that a message takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// By mail, to the person's verified address.
+    Mail,
+    /// By Discord, as a direct message of the bot.
+    Discord,
+}
+
+impl Channel {
+    /// The word for it in SQL and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Discord => "discord",
+        }
+    }
+
+    fn from_sql(text: &str) -> Result<Self, DbError> {
+        match text {
+            "mail" => Ok(Self::Mail),
+            "discord" => Ok(Self::Discord),
+            other => Err(DbError::Corrupt {
+                table: "notifications",
+                column: "channel",
+                detail: other.to_owned(),
+            }),
+        }
+    }
+}
 
 /// A message that is owed.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +52,9 @@ pub struct NewNotification<'a> {
     /// To whom.
     pub member_id: MemberId,
     /// Which message.
-    pub kind: &'a str,
+    pub kind: MessageKind,
+    /// Which way.
+    pub channel: Channel,
     /// What makes it the same message, however often its cause is seen.
     pub dedup_key: &'a str,
     /// What its text needs.
@@ -32,6 +72,8 @@ pub struct Notification {
     pub member_id: MemberId,
     /// Which message.
     pub kind: String,
+    /// Which way.
+    pub channel: Channel,
     /// What its text needs.
     pub args: Value,
     /// How often it was tried.
@@ -40,6 +82,8 @@ pub struct Notification {
     pub display_name: String,
     /// Their verified address.
     pub email: Option<String>,
+    /// Their Discord account.
+    pub discord_user_id: Option<DiscordUserId>,
 }
 
 /// Owes a message. Says whether it was not owed or sent before.
@@ -49,12 +93,13 @@ pub async fn insert_notification(
     now: DateTime<Utc>,
 ) -> Result<bool, DbError> {
     let done = sqlx::query!(
-        "INSERT INTO notifications (id, member_id, kind, dedup_key, args, state, attempts, send_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, 'due', 0, $6, $7)
+        "INSERT INTO notifications (id, member_id, kind, channel, dedup_key, args, state, attempts, send_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'due', 0, $7, $8)
          ON CONFLICT (dedup_key) DO NOTHING",
         new.id.as_uuid(),
         new.member_id.as_uuid(),
-        new.kind,
+        new.kind.as_str(),
+        new.channel.as_str(),
         new.dedup_key,
         new.args,
         new.send_at,
@@ -78,22 +123,150 @@ pub async fn claim_notification(
          FROM members m
          WHERE n.id = $1 AND m.id = n.member_id
            AND (n.state = 'due' OR n.state = 'sending' AND n.send_at <= $2)
-         RETURNING n.member_id, n.kind, n.args, n.attempts, m.display_name, m.email",
+         RETURNING n.member_id, n.kind, n.channel, n.args, n.attempts, m.display_name, m.email,
+           (SELECT user_id FROM discord_accounts a WHERE a.member_id = m.id) AS discord_user_id",
         id.as_uuid(),
         now,
         claimed_until,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Notification {
-        id,
-        member_id: MemberId::from_uuid(row.member_id),
-        kind: row.kind,
-        args: row.args,
-        attempts: row.attempts,
-        display_name: row.display_name,
-        email: row.email,
-    }))
+    row.map(|row| {
+        let user = row
+            .discord_user_id
+            .map(|user| DiscordUserId::from_sql("discord_accounts", "user_id", user))
+            .transpose()?;
+        Ok(Notification {
+            id,
+            member_id: MemberId::from_uuid(row.member_id),
+            kind: row.kind,
+            channel: Channel::from_sql(&row.channel)?,
+            args: row.args,
+            attempts: row.attempts,
+            display_name: row.display_name,
+            email: row.email,
+            discord_user_id: user,
+        })
+    })
+    .transpose()
+}
+
+/// Calls off messages of these kinds about `subject` that have not left yet: they would not be true
+/// any more. Returns how many.
+pub async fn cancel_notifications(
+    conn: &mut Connection,
+    member_id: MemberId,
+    subject: &str,
+    kinds: &[MessageKind],
+) -> Result<u64, DbError> {
+    let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let done = sqlx::query!(
+        "UPDATE notifications
+         SET state = 'cancelled', send_at = NULL, last_error = 'no longer true'
+         WHERE member_id = $1 AND state = 'due' AND kind = ANY($3) AND args ->> 'subscription' = $2",
+        member_id.as_uuid(),
+        subject,
+        &kinds,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// The newest of these messages to a person about `subject`, with what its text needs.
+pub async fn find_newest_notification(
+    conn: &mut Connection,
+    member_id: MemberId,
+    subject: &str,
+    kinds: &[MessageKind],
+) -> Result<Option<(MessageKind, Value)>, DbError> {
+    let names: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let row = sqlx::query!(
+        "SELECT kind, args FROM notifications
+         WHERE member_id = $1 AND kind = ANY($3) AND args ->> 'subscription' = $2
+         ORDER BY id DESC LIMIT 1",
+        member_id.as_uuid(),
+        subject,
+        &names,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| Ok((parse("notifications", "kind", &row.kind)?, row.args)))
+        .transpose()
+}
+
+/// Whether a person may be written to by Discord: they linked an account and did not decline.
+pub async fn wants_direct_messages(conn: &mut Connection, member_id: MemberId) -> Result<bool, DbError> {
+    let wants = sqlx::query_scalar!(
+        r#"SELECT m.direct_messages AND EXISTS (SELECT FROM discord_accounts a WHERE a.member_id = m.id) AS "wants!"
+           FROM members m WHERE m.id = $1"#,
+        member_id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(wants.unwrap_or_default())
+}
+
+/// A message as people see it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotificationLine {
+    /// Our id.
+    pub id: NotificationId,
+    /// Which message.
+    pub kind: String,
+    /// Which way.
+    pub channel: Channel,
+    /// `due`, `sending`, `sent`, `undeliverable` or `cancelled`.
+    pub state: String,
+    /// Why it has not left.
+    pub last_error: Option<String>,
+    /// When it became owed.
+    pub created_at: DateTime<Utc>,
+    /// When it left.
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+/// Up to `limit` messages to a person, the newest first, older than `before`.
+pub async fn list_notifications_of(
+    conn: &mut Connection,
+    member_id: MemberId,
+    before: Option<NotificationId>,
+    limit: i64,
+) -> Result<Vec<NotificationLine>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT id, kind, channel, state, last_error, created_at, sent_at
+         FROM notifications
+         WHERE member_id = $1 AND ($2::uuid IS NULL OR id < $2)
+         ORDER BY id DESC LIMIT $3",
+        member_id.as_uuid(),
+        before.map(NotificationId::as_uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(NotificationLine {
+                id: NotificationId::from_uuid(row.id),
+                kind: row.kind,
+                channel: Channel::from_sql(&row.channel)?,
+                state: row.state,
+                last_error: row.last_error,
+                created_at: row.created_at,
+                sent_at: row.sent_at,
+            })
+        })
+        .collect()
+}
+
+/// How often a message was tried that is being sent; `None` if it is not.
+pub async fn find_attempts(conn: &mut Connection, id: NotificationId) -> Result<Option<i32>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT attempts FROM notifications WHERE id = $1 AND state = 'sending' FOR UPDATE",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// Notes that a message was sent.

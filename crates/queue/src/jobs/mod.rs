@@ -7,6 +7,7 @@
 mod account_events;
 mod chores;
 mod discord_events;
+mod messages;
 mod role_commands;
 mod role_outcomes;
 mod stripe_events;
@@ -17,6 +18,7 @@ pub use crate::jobs::{
     account_events::{ConvergeMember, FulfillCheckout},
     chores::{CRON_JOBS, ProcessEvent, RunCron, SendNotification, SyncPlans, SyncSubscription},
     discord_events::{GuildObserved, MemberJoined, MemberLeft, MemberRolesChanged, ObservedRole},
+    messages::{MessageOutcome, MessageResult, SendDirectMessage},
     role_commands::{ApplyRoles, Lane},
     role_outcomes::{RoleOutcome, RoleResult},
     stripe_events::StripeEvent,
@@ -55,7 +57,7 @@ impl Policy {
 }
 
 /// The policies of all kinds.
-pub const POLICIES: [Policy; 14] = [
+pub const POLICIES: [Policy; 16] = [
     Policy::of::<StripeEvent>(),
     Policy::of::<ConvergeMember>(),
     Policy::of::<FulfillCheckout>(),
@@ -65,6 +67,8 @@ pub const POLICIES: [Policy; 14] = [
     Policy::of::<GuildObserved>(),
     Policy::of::<ApplyRoles>(),
     Policy::of::<RoleOutcome>(),
+    Policy::of::<SendDirectMessage>(),
+    Policy::of::<MessageOutcome>(),
     Policy::of::<SyncSubscription>(),
     Policy::of::<ProcessEvent>(),
     Policy::of::<SendNotification>(),

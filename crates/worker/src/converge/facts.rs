@@ -6,13 +6,15 @@ use rolecall_db::{
     grants::list_grants_of,
     payments::{PaidFor, list_payments_of},
     purchases::{list_purchases_of, set_purchase_standing},
-    subscriptions::{list_subscriptions_of, set_standing},
+    subscriptions::{StoredSubscription, list_subscriptions_of, set_standing},
 };
 use rolecall_domain::{
-    catalog::Catalog,
-    ids::MemberId,
+    catalog::{Catalog, PlanSlug},
+    ids::{MemberId, StripeSubscriptionId},
     member::{Holding, HoldingId, MemberFacts, gives_access},
+    message::Debt,
     reversal::{Payment, Reversal, reversal},
+    standing::Standing,
 };
 
 use crate::error::WorkError;
@@ -22,8 +24,22 @@ pub(super) struct Derived {
     pub(super) facts: MemberFacts,
     /// What gives access for the first time.
     pub(super) first_access: Vec<HoldingId>,
+    /// What is owed on subscriptions.
+    pub(super) debts: Vec<Owed>,
+    /// Subscriptions on which nothing is owed any more, and whether they give access.
+    pub(super) settled: Vec<(StripeSubscriptionId, bool)>,
     /// The next moment at which time alone changes something.
     pub(super) next_change_at: Option<DateTime<Utc>>,
+}
+
+/// A debt on a subscription.
+pub(super) struct Owed {
+    pub(super) subscription: StripeSubscriptionId,
+    pub(super) plan: Option<PlanSlug>,
+    pub(super) standing: Standing,
+    pub(super) debt: Debt,
+    /// Where it can be paid.
+    pub(super) pay_url: Option<String>,
 }
 
 /// Derives the standing of everything the person holds at `now`, and keeps what changed.
@@ -38,6 +54,8 @@ pub(super) async fn derive(
     let mut derived = Derived {
         facts: MemberFacts::default(),
         first_access: Vec::new(),
+        debts: Vec::new(),
+        settled: Vec::new(),
         next_change_at: payments.next_end(now),
     };
     for mut stored in list_subscriptions_of(conn, member_id).await? {
@@ -47,6 +65,7 @@ pub(super) async fn derive(
         });
         let holdings = stored.holdings(catalog, default_grace, now);
         let access = holdings.iter().any(|holding| gives_access(holding, catalog, now));
+        derived.add_debt(&stored, &holdings, access, catalog.grace(stored.facts.plan.as_ref(), default_grace));
         // The plan it was bought for speaks for it.
         if let Some(first) = holdings.first()
             && (first.standing != stored.standing
@@ -73,11 +92,36 @@ pub(super) async fn derive(
     }
     derived.facts.grants = list_grants_of(conn, member_id).await?;
     let of_facts = derived.facts.next_change_at(catalog, now);
-    derived.next_change_at = derived.next_change_at.into_iter().chain(of_facts).min();
+    let of_debts = derived.debts.iter().filter_map(|owed| owed.debt.next_message_at(now));
+    derived.next_change_at = derived.next_change_at.into_iter().chain(of_facts).chain(of_debts).min();
     Ok(derived)
 }
 
 impl Derived {
+    /// Notes what is owed on a subscription, or that it has just been settled. A disputed payment is not
+    /// a debt that could be paid by the person.
+    fn add_debt(&mut self, stored: &StoredSubscription, holdings: &[Holding], access: bool, grace: TimeDelta) {
+        let Some(standing) = holdings.first().map(|holding| holding.standing) else {
+            return;
+        };
+        match stored.facts.owed_since {
+            Some(since) if standing.owes() => self.debts.push(Owed {
+                subscription: stored.facts.id.clone(),
+                plan: stored.facts.plan.clone(),
+                standing,
+                debt: Debt {
+                    since,
+                    until: since.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC),
+                },
+                pay_url: stored.owed_invoice_url.clone(),
+            }),
+            _ if stored.standing.owes() && !standing.owes() => {
+                self.settled.push((stored.facts.id.clone(), access));
+            }
+            _ => {}
+        }
+    }
+
     /// Adds the holdings of one purchase, and notes whether it gives access for the first time.
     fn add(&mut self, holdings: Vec<Holding>, access: bool) {
         if let Some(first) = holdings.first()

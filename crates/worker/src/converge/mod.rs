@@ -6,7 +6,7 @@
 pub mod command;
 mod facts;
 mod guild;
-mod welcome;
+mod messages;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
@@ -92,11 +92,7 @@ pub async fn converge(
         member_id: Some(member_id),
         ..Converged::default()
     };
-    for holding in &facts.first_access {
-        converged
-            .notifications
-            .extend(welcome::owe(conn, ctx, member_id, holding, now).await?);
-    }
+    converged.notifications = messages::owe(conn, ctx, member_id, &facts, &catalog, now).await?;
     if let Some(account) = find_account_of(conn, member_id).await? {
         let desired = desired_roles(&facts.facts, &catalog, now);
         let tokens = find_tokens(conn, member_id).await?;

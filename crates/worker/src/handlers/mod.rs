@@ -3,6 +3,7 @@
 pub mod converge_member;
 pub mod discord_events;
 pub mod fulfill_checkout;
+pub mod message_outcome;
 pub mod process_event;
 pub mod role_outcome;
 pub mod run_cron;
@@ -40,6 +41,7 @@ pub fn registry() -> Registry<Ctx> {
         .handle(sync_plans::run)
         .handle(run_cron::run)
         .handle(role_outcome::run)
+        .handle(message_outcome::run)
         .handle(discord_events::joined)
         .handle(discord_events::left)
         .handle(discord_events::roles_changed)

@@ -6,19 +6,30 @@
 
 use chrono::TimeDelta;
 use rolecall_db::notifications::{
-    Notification, claim_notification, set_notification_failed, set_notification_sent,
+    Channel, Notification, claim_notification, set_notification_failed, set_notification_sent,
 };
-use rolecall_queue::{Attempt, JobError, jobs::SendNotification};
+use rolecall_queue::{
+    Attempt, JobError, PushError,
+    jobs::{SendDirectMessage, SendNotification},
+};
 
 use crate::{
     ctx::Ctx,
     handlers::SharedCtx,
-    mail::{MailError, compose},
+    mail::{MailError, compose, words_of},
     timing::send_again_at,
 };
 
 /// A sender that has not finished by then is taken for dead.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
+
+/// How a sending went.
+enum Sent {
+    /// It has left.
+    Left,
+    /// The bot has it, and tells what becomes of it.
+    HandedOn,
+}
 
 /// Claims the message, sends it, and notes how that went.
 pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(), JobError> {
@@ -32,7 +43,9 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
     let result = send(&ctx, &notification).await;
     let mut tx = ctx.db.begin().await?;
     match &result {
-        Ok(()) => set_notification_sent(&mut tx, notification.id, ctx.clock.now()).await?,
+        Ok(Sent::Left) => set_notification_sent(&mut tx, notification.id, ctx.clock.now()).await?,
+        // Should the bot not answer, the claim runs out and the message is sent again.
+        Ok(Sent::HandedOn) => {}
         Err(error) => {
             let again = error
                 .is_transient()
@@ -42,7 +55,7 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
     }
     tx.commit().await?;
     match result {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         // The row says when it is tried again; the sweeper sends the hint.
         Err(error) if error.is_transient() => {
             tracing::warn!(notification.id = %notification.id, %error, "a message could not be sent yet");
@@ -52,9 +65,47 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
     }
 }
 
-async fn send(ctx: &Ctx, notification: &Notification) -> Result<(), MailError> {
+/// Why a message was not sent.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error("the person has no Discord account linked")]
+    NoAccount,
+    #[error("the bot could not be told")]
+    Hand(#[from] PushError),
+}
+
+impl SendError {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Mail(error) => error.is_transient(),
+            Self::NoAccount => false,
+            Self::Hand(_) => true,
+        }
+    }
+}
+
+async fn send(ctx: &Ctx, notification: &Notification) -> Result<Sent, SendError> {
+    match notification.channel {
+        Channel::Mail => mail(ctx, notification).await.map(|()| Sent::Left),
+        Channel::Discord => hand_on(ctx, notification).await.map(|()| Sent::HandedOn),
+    }
+}
+
+async fn mail(ctx: &Ctx, notification: &Notification) -> Result<(), SendError> {
     let mailer = ctx.mailer.as_ref().ok_or(MailError::Off)?;
     let address = notification.email.as_deref().ok_or(MailError::NoAddress)?;
     let letter = compose(notification, ctx.public_url.as_deref())?;
-    mailer.send(notification, address, &letter).await
+    Ok(mailer.send(notification, address, &letter).await?)
+}
+
+/// The bot alone speaks with Discord.
+async fn hand_on(ctx: &Ctx, notification: &Notification) -> Result<(), SendError> {
+    let job = SendDirectMessage {
+        notification_id: notification.id,
+        user_id: notification.discord_user_id.ok_or(SendError::NoAccount)?,
+        text: words_of(notification, ctx.public_url.as_deref())?.plain(),
+    };
+    Ok(ctx.push(&job).await?)
 }

@@ -1,9 +1,12 @@
-//! What each message says, as text and as HTML.
+//! A message as a letter: text and HTML.
 
 use askama::Template;
 use rolecall_db::notifications::Notification;
 
-use crate::mail::MailError;
+use crate::mail::{
+    MailError,
+    words::{MessageArgs, Words, words},
+};
 
 /// A letter that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,42 +20,57 @@ pub struct Letter {
 }
 
 #[derive(Template)]
-#[template(path = "mail/welcome.txt")]
-struct WelcomeText<'a> {
+#[template(path = "mail/letter.txt")]
+struct Text<'a> {
     name: &'a str,
-    dashboard: Option<&'a str>,
+    words: &'a Words,
 }
 
 #[derive(Template)]
-#[template(path = "mail/welcome.html")]
-struct WelcomeHtml<'a> {
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
     name: &'a str,
-    dashboard: Option<&'a str>,
+    words: &'a Words,
 }
 
-/// Writes the letter of a notification. `public_url` is the origin of the pages it links to.
+/// What a message says. `public_url` is the origin of the pages it links to.
+pub fn words_of(notification: &Notification, public_url: Option<&str>) -> Result<Words, MailError> {
+    let kind = notification
+        .kind
+        .parse()
+        .map_err(|_| unwritable(notification, "this version does not know it"))?;
+    let args: MessageArgs = serde_json::from_value(notification.args.clone())
+        .map_err(|error| unwritable(notification, &error.to_string()))?;
+    Ok(words(kind, &args, public_url))
+}
+
+/// Writes the letter of a notification.
 pub fn compose(notification: &Notification, public_url: Option<&str>) -> Result<Letter, MailError> {
-    let unwritable = |problem: &str| MailError::Unwritable {
+    let words = words_of(notification, public_url)?;
+    let name = notification.display_name.as_str();
+    let render =
+        |result: askama::Result<String>| result.map_err(|error| unwritable(notification, &error.to_string()));
+    Ok(Letter {
+        text: render(Text { name, words: &words }.render())?,
+        html: render(Html { name, words: &words }.render())?,
+        subject: words.subject,
+    })
+}
+
+fn unwritable(notification: &Notification, problem: &str) -> MailError {
+    MailError::Unwritable {
         kind: notification.kind.clone(),
         problem: problem.to_owned(),
-    };
-    if notification.kind != "welcome" {
-        return Err(unwritable("this version does not know it"));
     }
-    let name = notification.display_name.as_str();
-    let dashboard = public_url.map(|origin| format!("{origin}/dashboard"));
-    let dashboard = dashboard.as_deref();
-    let render = |result: askama::Result<String>| result.map_err(|error| unwritable(&error.to_string()));
-    Ok(Letter {
-        subject: "Welcome: your membership has begun".to_owned(),
-        text: render(WelcomeText { name, dashboard }.render())?,
-        html: render(WelcomeHtml { name, dashboard }.render())?,
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use rolecall_domain::ids::{MemberId, NotificationId};
+    use rolecall_db::notifications::Channel;
+    use rolecall_domain::{
+        ids::{MemberId, NotificationId},
+        message::MessageKind,
+    };
     use serde_json::json;
 
     use super::*;
@@ -62,10 +80,12 @@ mod tests {
             id: NotificationId::from_uuid(uuid::Uuid::nil()),
             member_id: MemberId::from_uuid(uuid::Uuid::nil()),
             kind: kind.to_owned(),
+            channel: Channel::Mail,
             args: json!({}),
             attempts: 1,
             display_name: name.to_owned(),
             email: None,
+            discord_user_id: None,
         }
     }
 
@@ -77,6 +97,18 @@ mod tests {
                 body.contains("Ada") && body.contains("https://council.example/dashboard"),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn every_message_can_be_written_with_nothing_known() {
+        for kind in MessageKind::ALL {
+            let letter = compose(&notification(kind.as_str(), "Ada"), None).unwrap();
+            assert!(
+                letter.html.contains(&letter.subject) || kind == MessageKind::Welcome,
+                "{kind}"
+            );
+            assert!(!letter.text.contains("\n\n\n"), "{kind}: {:?}", letter.text);
         }
     }
 

@@ -1,9 +1,11 @@
-//! Mail: what is written, and how it leaves.
+//! Messages: what they say, and how mail leaves.
 
 mod letter;
 mod sender;
+mod words;
 
 pub use crate::mail::{
-    letter::{Letter, compose},
+    letter::{Letter, compose, words_of},
     sender::{MailError, Mailer},
+    words::{Button, MessageArgs, Words, words},
 };

@@ -64,11 +64,9 @@ async fn a_failed_payment_adds_debtor_then_takes_access_and_one_payment_restores
     assert_eq!(world.standing(&person).await, Standing::Active);
     assert_eq!(world.owed_since(&person).await, None);
     assert_eq!(world.roles(&person), [member_role()].into());
-    assert_eq!(
-        world.mail.messages().len(),
-        1,
-        "a welcome is sent once in a subscription's life"
-    );
+    let mails = world.mail.messages();
+    let welcomes = mails.iter().filter(|mail| mail.subject.starts_with("Welcome"));
+    assert_eq!(welcomes.count(), 1, "once in a subscription's life");
 }
 
 #[tokio::test]

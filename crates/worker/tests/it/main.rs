@@ -9,6 +9,7 @@ mod converge;
 mod crashes;
 mod cron;
 mod due_rows;
+mod dunning;
 mod events_sweep;
 mod grace;
 mod histories;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
-use rolecall_queue::jobs::{ApplyRoles, RoleOutcome, RoleResult};
+use rolecall_queue::jobs::{ApplyRoles, MessageResult, RoleOutcome, RoleResult, SendDirectMessage};
 
 /// Discord's code for a role order that stands in the way.
 pub(crate) const MISSING_PERMISSIONS: i64 = 50_013;
@@ -25,6 +25,10 @@ pub(crate) struct Bot {
     pub(crate) lies: bool,
     /// Every command that was carried out.
     pub(crate) log: Vec<ApplyRoles>,
+    /// What to say to every direct message; yes unless told otherwise.
+    pub(crate) message_result: Option<MessageResult>,
+    /// Every direct message that was taken.
+    pub(crate) messages: Vec<SendDirectMessage>,
 }
 
 impl Bot {
@@ -68,6 +72,15 @@ impl Bot {
             .into_iter()
             .map(|result| outcome(command, at, result))
             .collect()
+    }
+
+    /// Writes a direct message.
+    pub(crate) fn write(&mut self, message: &SendDirectMessage) -> MessageResult {
+        let result = self.message_result.clone().unwrap_or(MessageResult::Sent);
+        if result == MessageResult::Sent {
+            self.messages.push(message.clone());
+        }
+        result
     }
 
     fn results(&mut self, key: Key, command: &ApplyRoles, first: bool) -> Vec<RoleResult> {

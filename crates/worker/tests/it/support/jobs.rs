@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rolecall_queue::{
     Attempt, JobError, Queue,
-    jobs::{ApplyRoles, RoleOutcome},
+    jobs::{ApplyRoles, MessageOutcome, RoleOutcome, SendDirectMessage},
 };
 use rolecall_worker::{ctx::Ctx, handlers};
 
@@ -41,11 +41,29 @@ impl World {
         jobs.len()
     }
 
-    /// The role commands that are in Redis, those that somebody waits for first.
+    /// The role commands that are in Redis, those that somebody waits for first. Direct messages among
+    /// them are written on the way.
     pub(crate) async fn commands(&self) -> Vec<ApplyRoles> {
         let mut jobs = self.redis.take(Queue::RoleCommandsNow).await;
         jobs.extend(self.redis.take(Queue::RoleCommandsBulk).await);
-        jobs.iter().map(Taken::args).collect()
+        let (messages, commands): (Vec<Taken>, Vec<Taken>) = jobs
+            .into_iter()
+            .partition(|job| job.kind == "send_direct_message");
+        for message in &messages {
+            self.write(&message.args()).await;
+        }
+        commands.iter().map(Taken::args).collect()
+    }
+
+    /// Has the bot write a direct message, and tells the worker what came of it.
+    async fn write(&self, message: &SendDirectMessage) {
+        let outcome = MessageOutcome {
+            notification_id: message.notification_id,
+            result: self.bot().write(message),
+        };
+        handlers::message_outcome::run(Arc::clone(&self.worker), outcome, self.attempt())
+            .await
+            .unwrap();
     }
 
     /// Has the bot carry out the role commands that are in Redis; returns how many there were.
