@@ -96,8 +96,19 @@ fn api() -> Scope {
         .service(only(
             "/admin/members/{member_id}/why",
             "GET",
-            get().to(json::admin::get_why),
+            get().to(json::admin::why::get_why),
         ))
+        .service(only(
+            "/admin/events",
+            "GET",
+            get().to(json::admin::events::get_events),
+        ))
+        .service(only(
+            "/admin/events/{event_id}/replay",
+            "POST",
+            post().to(json::admin::events::post_replay),
+        ))
+        .service(only("/admin/jobs", "GET", get().to(json::admin::jobs::get_jobs)))
         .default_service(web::to(not_found))
 }
 

@@ -2,12 +2,12 @@
 //! and nothing else: the sweeper finds what is owed.
 
 use rolecall_domain::{
-    ids::{MemberId, StripeCheckoutSessionId, uuid_v7},
+    ids::{MemberId, StripeCheckoutSessionId, StripeEventId, uuid_v7},
     trigger::Trigger,
 };
 use rolecall_queue::{
     Job, Push,
-    jobs::{ConvergeMember, FulfillCheckout},
+    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent},
 };
 
 use crate::{http::context::Trace, state::State};
@@ -32,6 +32,11 @@ pub(crate) async fn fulfill_checkout(state: &State, trace: &Trace, session_id: S
         },
     )
     .await;
+}
+
+/// Asks the worker to let an event take effect again.
+pub(crate) async fn process_event(state: &State, trace: &Trace, event_id: StripeEventId) {
+    push(state, trace, &ProcessEvent { event_id }).await;
 }
 
 async fn push<J: Job>(state: &State, trace: &Trace, job: &J) {

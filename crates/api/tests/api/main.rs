@@ -2,6 +2,8 @@
 //! of Stripe. `DATABASE_URL` and `REDIS_URL` say where; without them every test fails.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod checkout;
 #[cfg(test)]
 mod cross_origin;

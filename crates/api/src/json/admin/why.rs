@@ -1,10 +1,15 @@
-//! `GET /api/v1/admin/members/{member_id}/why`, for staff.
+//! `GET /api/v1/admin/members/{member_id}/why`.
 
-use actix_web::{HttpResponse, http::header, web};
-use rolecall_db::{staff::is_staff, why::find_why};
+use actix_web::{HttpResponse, web};
+use rolecall_db::why::find_why;
 use rolecall_domain::ids::MemberId;
 
-use crate::{error::ApiError, session::SignedIn, state::State};
+use crate::{
+    error::ApiError,
+    json::admin::{json, require_staff},
+    session::SignedIn,
+    state::State,
+};
 
 /// The derivation of a member's roles: what `rolecall why --json` prints.
 pub(crate) async fn get_why(
@@ -14,15 +19,10 @@ pub(crate) async fn get_why(
 ) -> Result<HttpResponse, ApiError> {
     let now = state.now();
     let mut tx = state.database.begin().await?;
-    signed_in.require_live(&mut tx, now).await?;
-    if !is_staff(&mut tx, signed_in.member_id).await? {
-        return Err(ApiError::NotStaff);
-    }
+    require_staff(&mut tx, signed_in, now).await?;
     let why = find_why(&mut tx, member_id.into_inner(), now)
         .await?
         .ok_or(ApiError::NotFound)?;
     tx.commit().await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(why))
+    Ok(json(&why))
 }

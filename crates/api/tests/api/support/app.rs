@@ -59,7 +59,7 @@ pub(crate) struct TestApp {
     pub(crate) redis: redis::aio::MultiplexedConnection,
     pub(crate) shutdown: Shutdown,
     thread: Option<JoinHandle<()>>,
-    _test_database: TestDatabase,
+    test_database: TestDatabase,
 }
 
 impl TestAppBuilder {
@@ -156,7 +156,7 @@ impl TestAppBuilder {
             redis,
             shutdown,
             thread: Some(thread),
-            _test_database: test_database,
+            test_database,
         };
         app.wait_until_alive().await;
         app
@@ -242,6 +242,11 @@ impl TestApp {
 
     pub(crate) async fn member_id(&self, browser: &mut Browser) -> MemberId {
         self.me(browser).await["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Rows as JSON, one value each.
+    pub(crate) async fn rows(&self, sql: &'static str) -> Vec<Value> {
+        self.test_database.rows(sql).await.unwrap()
     }
 
     /// The jobs that were pushed to a queue.
