@@ -2,16 +2,21 @@
 
 use rolecall_db::{
     Transaction,
+    discord_accounts::{DiscordAccount, insert_account},
     members::set_profile,
     notifications::{
-        NewNotification, claim_notification, insert_notification, list_overdue_notifications,
-        set_notification_failed, set_notification_sent,
+        Channel, NewNotification, cancel_notifications, claim_notification, find_attempts,
+        find_newest_notification, insert_notification, list_notifications_of, list_overdue_notifications,
+        set_notification_failed, set_notification_sent, wants_direct_messages,
     },
 };
-use rolecall_domain::ids::{MemberId, NotificationId};
+use rolecall_domain::{
+    ids::{MemberId, NotificationId},
+    message::MessageKind,
+};
 use serde_json::json;
 
-use crate::support::{TestDb, at, at_once, person, uuid};
+use crate::support::{TestDb, at, at_once, person, user, uuid};
 
 fn id(n: u32) -> NotificationId {
     NotificationId::from_uuid(uuid(n))
@@ -21,8 +26,8 @@ async fn owe(tx: &mut Transaction, n: u32, member_id: MemberId, dedup_key: &str,
     let new = NewNotification {
         id: id(n),
         member_id,
-        kind: rolecall_domain::message::MessageKind::PaymentFailed,
-        channel: rolecall_db::notifications::Channel::Mail,
+        kind: MessageKind::PaymentFailed,
+        channel: Channel::Mail,
         dedup_key,
         args: json!({"n": n}),
         send_at: at(seconds),
@@ -191,5 +196,153 @@ async fn messages_past_their_time_are_listed_the_oldest_first_also_those_of_a_de
     assert_eq!(
         list_overdue_notifications(&mut tx, at(30), 2).await.unwrap(),
         [id(3), id(2)]
+    );
+}
+
+/// Owes a message of a kind about a subscription.
+async fn owe_about(tx: &mut Transaction, n: u32, member_id: MemberId, kind: MessageKind, subject: &str) {
+    let new = NewNotification {
+        id: id(n),
+        member_id,
+        kind,
+        channel: Channel::Discord,
+        dedup_key: &format!("key {n}"),
+        args: json!({"subscription": subject, "n": n}),
+        send_at: at(0),
+    };
+    assert!(insert_notification(tx, &new, at(i64::from(n))).await.unwrap());
+}
+
+#[tokio::test]
+async fn only_messages_of_that_kind_about_that_which_have_not_left_are_called_off() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    let (failed, midway) = (MessageKind::PaymentFailed, MessageKind::GraceMidway);
+    owe_about(&mut tx, 1, one, failed, "sub_1").await;
+    owe_about(&mut tx, 2, one, midway, "sub_1").await;
+    owe_about(&mut tx, 3, one, failed, "sub_2").await;
+    owe_about(&mut tx, 4, other, failed, "sub_1").await;
+    owe_about(&mut tx, 5, one, failed, "sub_1").await;
+    set_notification_sent(&mut tx, id(5), at(9)).await.unwrap();
+    let newest = find_newest_notification(&mut tx, one, "sub_1", &[failed, midway])
+        .await
+        .unwrap();
+    assert_eq!(newest, Some((failed, json!({"subscription": "sub_1", "n": 5}))));
+    let newest = find_newest_notification(&mut tx, one, "sub_1", &[midway])
+        .await
+        .unwrap();
+    assert_eq!(newest.map(|(kind, _)| kind), Some(midway));
+    assert_eq!(
+        cancel_notifications(&mut tx, one, "sub_1", &[failed])
+            .await
+            .unwrap(),
+        1
+    );
+    let states = async |tx: &mut Transaction, member| {
+        let listed = list_notifications_of(tx, member, None, 10).await.unwrap();
+        listed
+            .into_iter()
+            .map(|line| (line.id, line.state))
+            .collect::<Vec<_>>()
+    };
+    let state = |n, state: &str| (id(n), state.to_owned());
+    assert_eq!(
+        states(&mut tx, one).await,
+        [
+            state(5, "sent"),
+            state(3, "due"),
+            state(2, "due"),
+            state(1, "cancelled")
+        ]
+    );
+    assert_eq!(states(&mut tx, other).await, [state(4, "due")]);
+    assert_eq!(
+        claim_notification(&mut tx, id(1), at(1), at(60)).await.unwrap(),
+        None,
+        "it never leaves"
+    );
+}
+
+#[tokio::test]
+async fn a_person_s_messages_are_listed_page_by_page() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    for n in 1..=3 {
+        owe_about(&mut tx, n, one, MessageKind::Welcome, "sub_1").await;
+    }
+    set_notification_failed(&mut tx, id(2), "no", None).await.unwrap();
+    let first = list_notifications_of(&mut tx, one, None, 2).await.unwrap();
+    assert_eq!([first[0].id, first[1].id], [id(3), id(2)]);
+    assert_eq!(
+        (
+            first[1].kind.as_str(),
+            first[1].channel,
+            first[1].last_error.as_deref()
+        ),
+        ("welcome", Channel::Discord, Some("no"))
+    );
+    assert_eq!((first[1].created_at, first[1].sent_at), (at(2), None));
+    let rest = list_notifications_of(&mut tx, one, Some(first[1].id), 2)
+        .await
+        .unwrap();
+    assert_eq!(rest.iter().map(|line| line.id).collect::<Vec<_>>(), [id(1)]);
+}
+
+#[tokio::test]
+async fn only_a_message_that_is_being_sent_has_attempts_to_note() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    owe(&mut tx, 1, one, "a", 0).await;
+    owe(&mut tx, 2, one, "b", 0).await;
+    assert_eq!(
+        find_attempts(&mut tx, id(1)).await.unwrap(),
+        None,
+        "nobody sends it"
+    );
+    claim_notification(&mut tx, id(1), at(1), at(60)).await.unwrap();
+    assert_eq!(find_attempts(&mut tx, id(1)).await.unwrap(), Some(1));
+    assert_eq!(find_attempts(&mut tx, id(2)).await.unwrap(), None);
+    set_notification_sent(&mut tx, id(1), at(2)).await.unwrap();
+    assert_eq!(find_attempts(&mut tx, id(1)).await.unwrap(), None, "it has left");
+}
+
+#[tokio::test]
+async fn only_who_linked_discord_and_did_not_decline_is_written_to_there() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let members = [
+        person(&mut tx, 1).await,
+        person(&mut tx, 2).await,
+        person(&mut tx, 3).await,
+    ];
+    for (n, member_id) in [(1, members[0]), (2, members[1])] {
+        let account = DiscordAccount {
+            user_id: user(n),
+            member_id,
+            username: "somebody".to_owned(),
+        };
+        insert_account(&mut tx, &account, at(0)).await.unwrap();
+    }
+    sqlx::query("UPDATE members SET direct_messages = false WHERE id = $1")
+        .bind(members[1].as_uuid())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let mut wants = Vec::new();
+    for member_id in members.into_iter().chain([MemberId::from_uuid(uuid(9))]) {
+        wants.push(wants_direct_messages(&mut tx, member_id).await.unwrap());
+    }
+    assert_eq!(wants, [true, false, false, false]);
+    owe_about(&mut tx, 1, members[0], MessageKind::Welcome, "sub_1").await;
+    let claimed = claim_notification(&mut tx, id(1), at(1), at(60))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (claimed.channel, claimed.discord_user_id),
+        (Channel::Discord, Some(user(1)))
     );
 }
