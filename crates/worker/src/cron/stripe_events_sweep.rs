@@ -3,6 +3,7 @@
 //! All that Stripe lists is compared with the inbox, not only what it could not deliver: an event that we
 //! answered with 200 may have gone with Redis' memory, and for a disabled endpoint there was no delivery.
 //! An event that is still on its way through Redis is found missing too; whoever comes second changes nothing.
+//! What was taken in waits in the inbox for whoever has room, so that a flood of it overtakes nobody.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -14,7 +15,6 @@ use rolecall_db::{
     inbox::NewInboxEvent,
 };
 use rolecall_domain::ids::StripeEventId;
-use rolecall_queue::jobs::ProcessEvent;
 use rolecall_stripe::{
     client::events::{EventCursor, EventFilter, ListedEvent},
     event::{EventEnvelope, subjects},
@@ -22,7 +22,7 @@ use rolecall_stripe::{
 };
 use serde_json::value::RawValue;
 
-use crate::{ctx::Ctx, error::WorkError, timing::EVENT_OVERDUE};
+use crate::{ctx::Ctx, error::WorkError};
 
 /// What was compared is compared again for so long: an event may appear in the list later than younger ones.
 const OVERLAP: TimeDelta = TimeDelta::hours(1);
@@ -183,7 +183,8 @@ async fn take_in(ctx: &Ctx, mut events: Vec<Listed>, tally: &mut Tally) -> Resul
         return Ok(());
     }
     tally.missing += events.len();
-    let next_attempt_at = ctx.clock.now() + EVENT_OVERDUE;
+    // Nobody holds them.
+    let next_attempt_at = ctx.clock.now();
     let new: Vec<NewInboxEvent<'_>> = events
         .iter()
         .map(|event| NewInboxEvent {
@@ -199,9 +200,6 @@ async fn take_in(ctx: &Ctx, mut events: Vec<Listed>, tally: &mut Tally) -> Resul
     let taken_in = insert_missing_events(&mut tx, &new).await?;
     tx.commit().await?;
     tally.taken_in += taken_in.len();
-    for event_id in taken_in {
-        ctx.hint(&ProcessEvent { event_id }).await;
-    }
     Ok(())
 }
 

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::cron_runs::{find_run, insert_manual_run};
 use rolecall_domain::ids::uuid_v7;
+use rolecall_queue::Queue;
 use rolecall_sandbox::stripe::{
     faults::{FaultKind, Snapshot},
     story::Action,
-    world::event::{Cause, Event},
 };
 use rolecall_worker::{cron, ctx::Ctx};
 use serde_json::{Value, json};
@@ -82,18 +82,12 @@ impl World {
     }
 
     /// Stripe makes an event of a time that has passed, about a subscription as it is now.
-    fn late_event(&self, id: &str, subscription: &str, created: DateTime<Utc>) {
+    fn late_event(&self, subscription: &str, ago: TimeDelta) {
         let object = self.stripe.object(subscription).unwrap();
-        self.stripe.with(|stripe| {
-            stripe.events.insert(Event {
-                id: id.to_owned(),
-                kind: "customer.subscription.deleted",
-                object: object.to_string().into_boxed_str(),
-                previous: None,
-                cause: Cause::default(),
-                created: created.timestamp(),
-            });
-        });
+        self.advance(-ago);
+        self.stripe
+            .with(|stripe| stripe.emit("customer.subscription.deleted", object, None));
+        self.advance(ago);
     }
 
     fn fail_one_list(&self, after: u32) {
@@ -248,7 +242,7 @@ async fn an_event_that_appears_late_is_found() {
         .stripe
         .with(|stripe| stripe.quietly(|stripe| stripe.act(&subscription, &Action::Cancel)))
         .unwrap();
-    world.late_event("evt_late", &subscription, newest - TimeDelta::minutes(50));
+    world.late_event(&subscription, world.now() - newest + TimeDelta::minutes(50));
     assert_eq!(world.sweep_events().await[1..], [1, 1]);
     world.settle().await;
     assert_eq!(world.roles(&person), [].into());
@@ -319,12 +313,13 @@ async fn without_any_event_there_is_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn a_hint_that_is_lost_with_redis_delays_and_loses_nothing() {
+async fn what_was_taken_in_waits_in_the_inbox_and_not_in_redis() {
     let world = World::start().await;
     let people = world.buyers(1).await;
     world.sweep_events().await;
+    assert!(world.redis.take(Queue::Jobs).await.is_empty());
     world.redis.flush().await;
-    world.sweep().await;
+    world.settle().await;
     world.assert_all_have_the_role(&people);
 }
 
