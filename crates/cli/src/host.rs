@@ -8,7 +8,7 @@ use rolecall_domain::{
     clock::{Clock, Rng},
     ids::uuid_v7,
 };
-use rolecall_queue::{InvalidRedisUrl, Job, Link, LinkOptions, Producer, Push, PushError};
+use rolecall_queue::{InvalidRedisUrl, Job, Link, LinkOptions, Producer, Push};
 use rolecall_runtime::{
     clock::{SystemClock, SystemRng},
     config::{DatabaseConfig, Pooler, RedisConfig, StripeConfig},
@@ -54,15 +54,6 @@ impl Host {
         let push = Push::new(now, uuid_v7(now, &*self.rng));
         Producer::new(&link(redis)?).push(job, push).await?;
         Ok(())
-    }
-
-    /// Pushes many jobs of a kind.
-    pub(crate) async fn push_all<J: Job>(&self, link: &Link, jobs: Vec<J>) -> Result<(), PushError> {
-        let now = self.clock.now();
-        let jobs = jobs
-            .into_iter()
-            .map(|job| (job, Push::new(now, uuid_v7(now, &*self.rng))));
-        Producer::new(link).push_all(jobs).await.map(drop)
     }
 
     /// Stripe.

@@ -10,20 +10,14 @@ use rolecall_db::{
     inbox_admin::{EventSelection, claim_replays, set_event_replayed},
 };
 use rolecall_domain::ids::{AuditId, StripeEventId};
-use rolecall_queue::{Link, jobs::ProcessEvent};
+use rolecall_queue::jobs::ProcessEvent;
 use rolecall_runtime::env::Env;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{
-    args::events::Replay,
-    cmd::events::fetch::fetch,
-    config,
-    host::{Host, link},
-    output::Printer,
-};
+use crate::{args::events::Replay, cmd::events::fetch::fetch, config, host::Host, output::Printer};
 
-/// When the sweeper takes them up, should the hints be lost.
+/// When a worker takes the event up, should the hint be lost.
 const OVERDUE: TimeDelta = TimeDelta::minutes(1);
 
 /// So many at a time: a transaction stays short.
@@ -56,45 +50,48 @@ impl Answer {
 }
 
 pub(super) async fn run(env: &Env, printer: &Printer, replay: &Replay) -> anyhow::Result<ExitCode> {
-    let config = config::with_redis(env)?;
-    let (host, link) = (Host::new(&config.database)?, link(&config.redis)?);
-    let mut answer = Answer::default();
-    match &replay.event_id {
-        Some(id) => one(env, &host, &link, id, &mut answer).await?,
-        None => many(&host, &link, replay, &mut answer).await?,
-    }
+    let answer = match &replay.event_id {
+        Some(id) => one(env, id).await?,
+        None => many(env, replay).await?,
+    };
     printer.answer(&answer, Answer::text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn one(
-    env: &Env,
-    host: &Host,
-    link: &Link,
-    id: &StripeEventId,
-    answer: &mut Answer,
-) -> anyhow::Result<()> {
-    let now = host.clock.now();
+async fn one(env: &Env, id: &StripeEventId) -> anyhow::Result<Answer> {
+    let config = config::with_redis(env)?;
+    let host = Host::new(&config.database)?;
+    let next_attempt_at = host.clock.now() + OVERDUE;
+    let mut answer = Answer {
+        replayed: 1,
+        ..Answer::default()
+    };
     let mut tx = host.db.begin().await?;
-    let known = set_event_replayed(&mut tx, id, now + OVERDUE).await?;
+    let known = set_event_replayed(&mut tx, id, next_attempt_at).await?;
     if known {
-        audit(host, &mut tx, id.as_str(), json!({})).await?;
+        audit(&host, &mut tx, id.as_str(), json!({})).await?;
     }
     tx.commit().await?;
     if !known {
-        let event = fetch(env, host, id).await?;
+        let event = fetch(env, &host, id).await?;
         let mut tx = host.db.begin().await?;
-        event.take_in(&mut tx, now + OVERDUE).await?;
-        audit(host, &mut tx, id.as_str(), json!({ "fetched": true })).await?;
+        event.take_in(&mut tx, next_attempt_at).await?;
+        audit(&host, &mut tx, id.as_str(), json!({ "fetched": true })).await?;
         tx.commit().await?;
         answer.fetched = 1;
     }
-    answer.replayed = 1;
-    hint(host, link, vec![id.clone()], answer).await;
-    Ok(())
+    let hint = ProcessEvent { event_id: id.clone() };
+    if let Err(error) = host.push(&config.redis, &hint).await {
+        answer.warnings.push(format!(
+            "the worker could not be told at once ({error:#}); it finds the event by itself"
+        ));
+    }
+    Ok(answer)
 }
 
-async fn many(host: &Host, link: &Link, replay: &Replay, answer: &mut Answer) -> anyhow::Result<()> {
+/// Without hints: these wait in the inbox like all others, so that a flood of them overtakes nobody.
+async fn many(env: &Env, replay: &Replay) -> anyhow::Result<Answer> {
+    let host = Host::new(&config::database(env)?)?;
     let since = replay.since.map(|since| since.time(host.clock.now()));
     let selection = EventSelection {
         state: replay.dead.then_some(InboxState::Dead),
@@ -104,27 +101,23 @@ async fn many(host: &Host, link: &Link, replay: &Replay, answer: &mut Answer) ->
     let mut tx = host.db.begin().await?;
     let began = database_time(&mut tx).await?;
     tx.commit().await?;
+    let mut answer = Answer::default();
     loop {
-        let replayed = batch(host, &selection, began).await?;
-        if replayed.is_empty() {
-            return Ok(());
+        match batch(&host, &selection, began).await? {
+            0 => return Ok(answer),
+            replayed => answer.replayed += replayed,
         }
-        answer.replayed += replayed.len();
-        hint(host, link, replayed, answer).await;
     }
 }
 
-async fn batch(
-    host: &Host,
-    selection: &EventSelection<'_>,
-    began: DateTime<Utc>,
-) -> Result<Vec<StripeEventId>, DbError> {
-    let next_attempt_at = host.clock.now() + OVERDUE;
+async fn batch(host: &Host, selection: &EventSelection<'_>, began: DateTime<Utc>) -> Result<usize, DbError> {
     let mut tx = host.db.begin().await?;
-    let replayed = claim_replays(&mut tx, selection, began, next_attempt_at, BATCH).await?;
-    if !replayed.is_empty() {
+    let replayed = claim_replays(&mut tx, selection, began, host.clock.now(), BATCH)
+        .await?
+        .len();
+    if replayed > 0 {
         let detail = json!({
-            "replayed": replayed.len(),
+            "replayed": replayed,
             "state": selection.state.map(InboxState::as_str),
             "type": selection.kind,
             "since": selection.occurred_since,
@@ -147,18 +140,4 @@ async fn audit(host: &Host, conn: &mut Connection, subject: &str, detail: Value)
         detail,
     };
     insert_audit_line(conn, &line).await
-}
-
-/// Tells the worker. What it cannot be told now it finds by itself.
-async fn hint(host: &Host, link: &Link, events: Vec<StripeEventId>, answer: &mut Answer) {
-    let jobs = events
-        .into_iter()
-        .map(|event_id| ProcessEvent { event_id })
-        .collect();
-    if let Err(error) = host.push_all(link, jobs).await {
-        let warning = format!("the worker could not be told at once ({error}); it finds them by itself");
-        if !answer.warnings.contains(&warning) {
-            answer.warnings.push(warning);
-        }
-    }
 }
