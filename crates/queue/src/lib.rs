@@ -12,6 +12,7 @@ mod causes;
 mod dead;
 mod documents;
 mod envelope;
+mod failing;
 mod job;
 pub mod jobs;
 mod keys;
@@ -37,6 +38,7 @@ pub use crate::{
     dead::{DeadJob, DeadJobs},
     documents::{DocumentError, Documents},
     envelope::{Envelope, InvalidEnvelope},
+    failing::Failing,
     job::Job,
     keys::{Keys, Queue, UnknownQueue},
     link::{InvalidRedisUrl, Link, LinkOptions, in_plain_words},

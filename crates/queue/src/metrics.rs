@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use crate::{jobs::Policy, keys::Queue, stats::Stats};
+use crate::{
+    failing::{Failing, Failures},
+    jobs::Policy,
+    keys::Queue,
+    stats::Stats,
+};
 
 /// The kind of a job whose kind is not known: a closed set needs a name for the rest.
 const UNKNOWN: &str = "unknown";
@@ -52,6 +57,7 @@ pub struct Metrics {
     seconds: HistogramVec,
     jobs: IntGaugeVec,
     oldest: IntGaugeVec,
+    failures: Failures,
 }
 
 impl Metrics {
@@ -86,6 +92,7 @@ impl Metrics {
                 ),
                 &["queue"],
             )?,
+            failures: Failures::default(),
         };
         registry.register(Box::new(metrics.attempts.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
@@ -115,6 +122,19 @@ impl Metrics {
         }
         let age = i64::try_from(stats.oldest_age.as_millis()).unwrap_or(i64::MAX);
         self.oldest.with_label_values(&[queue.name()]).set(age);
+    }
+
+    /// The kinds of jobs none of which has succeeded lately, with the reason.
+    pub fn failing(&self) -> Vec<Failing> {
+        self.failures.list()
+    }
+
+    /// An attempt to run a job of this kind succeeded, or failed because of this.
+    pub(crate) fn note(&self, kind: &'static str, failure: Option<&str>) {
+        match failure {
+            None => self.failures.succeeded(kind),
+            Some(reason) => self.failures.failed(kind, reason),
+        }
     }
 
     /// Lets everything that a queue's worker can count start at zero.

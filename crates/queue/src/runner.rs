@@ -123,7 +123,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             Ok(Err(panic)) => Err(JobError::retry(format!("panicked: {}", panic_message(&*panic)))),
             Err(_) => Err(JobError::retry(format!("timed out after {:?}", policy.timeout))),
         };
-        let (verdict, outcome) = self.judge(&attempt, delivery, result);
+        let (verdict, outcome) = self.judge(policy.kind, &attempt, delivery, result);
         self.metrics
             .observe(self.queue, policy.kind, verdict, started.elapsed());
         outcome
@@ -131,6 +131,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
 
     fn judge(
         &self,
+        kind: &'static str,
         attempt: &Attempt,
         delivery: &Delivery,
         result: Result<(), JobError>,
@@ -139,6 +140,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
         let (wait, cause) = match result {
             Ok(()) => {
                 tracing::debug!("job completed");
+                self.metrics.note(kind, None);
                 return (Verdict::Completed, Outcome::Completed);
             }
             Err(JobError::Snooze(wait)) => {
@@ -162,6 +164,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             Err(JobError::RetryAfter(wait, cause)) => (with_jitter(wait, &*self.rng), cause),
         };
         let reason = causes(&*cause);
+        self.metrics.note(kind, Some(&reason));
         if attempt.is_last() {
             tracing::error!(reason, "job discarded after its last attempt");
             return (Verdict::Discarded, Outcome::Discarded { reason, spent, runs });

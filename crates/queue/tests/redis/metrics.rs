@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use prometheus::proto::{LabelPair, MetricFamily};
-use rolecall_queue::{JobError, Metrics, Queue};
+use rolecall_queue::{Failing, JobError, Metrics, Queue};
 
 use crate::support::{Probe, Rig, quick, until};
 
@@ -88,4 +88,25 @@ async fn the_state_of_every_queue_shows_from_zero_on() {
         assert_eq!(shown[&format!("jobs,{state}")], expected, "{state}");
     }
     assert_ne!(ages()["jobs"], "0");
+}
+
+#[tokio::test]
+async fn a_kind_that_fails_again_and_again_is_named_with_the_reason_until_one_succeeds() {
+    let rig = Rig::start().await;
+    let worker = rig.work("a", quick(), |probe, _| {
+        std::future::ready(match probe.n {
+            1 => Err(JobError::retry("Stripe is away")),
+            _ => Ok(()),
+        })
+    });
+    rig.producer.push(&Probe::new(1), rig.push()).await.unwrap();
+    let _ = rig.a_dead_job().await;
+    let expected = Failing {
+        kind: "probe",
+        in_a_row: 3,
+        reason: "Stripe is away".to_owned(),
+    };
+    assert_eq!(worker.queue_metrics.failing(), [expected]);
+    rig.producer.push(&Probe::new(2), rig.push()).await.unwrap();
+    until(async || worker.queue_metrics.failing().is_empty()).await;
 }

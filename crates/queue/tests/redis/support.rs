@@ -261,6 +261,7 @@ impl Rig {
         Worker {
             stop,
             metrics,
+            queue_metrics: host.metrics.clone(),
             run: self.tasks.spawn(run),
         }
     }
@@ -327,6 +328,7 @@ impl Rig {
 pub(crate) struct Worker {
     pub(crate) stop: CancellationToken,
     pub(crate) metrics: prometheus::Registry,
+    pub(crate) queue_metrics: Metrics,
     run: JoinHandle<Result<(), RunError>>,
 }
 
