@@ -3,6 +3,7 @@
 use std::{
     io,
     ops::{Deref, DerefMut},
+    pin::pin,
     str::FromStr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -17,6 +18,9 @@ use sqlx::{
 use tokio::time::timeout;
 
 use crate::{DbError, reach::Reach};
+
+/// The readiness probe gives the pool so long before it looks for the reason itself.
+const POOL_PATIENCE: Duration = Duration::from_millis(300);
 
 /// The migrations in `migrations/`, built in.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -159,18 +163,30 @@ impl Database {
     }
 
     /// Asks Postgres for an answer, and whether it takes writes: the readiness probe.
+    ///
+    /// A pool that gets no connection tries for long and does not say why. So when it takes its time, a
+    /// connection of our own is tried, for the reason.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let mut tx = self.begin().await?;
-        // Of the server's settings there is nothing to check when we compile.
-        let read_only: String = sqlx::query_scalar("SELECT current_setting('transaction_read_only')")
-            .fetch_one(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        if read_only == "on" {
-            Err(DbError::ReadOnly)
-        } else {
-            Ok(())
+        let mut pooled = pin!(async {
+            let mut tx = self.begin().await?;
+            takes_writes(&mut tx).await?;
+            tx.commit().await
+        });
+        match tokio::time::timeout(POOL_PATIENCE, &mut pooled).await {
+            Ok(Err(DbError::Sql(sqlx::Error::PoolTimedOut))) => self.ask_directly().await,
+            Ok(answer) => answer,
+            Err(_) => tokio::select! {
+                answer = &mut pooled => answer,
+                Err(error) = self.ask_directly() => Err(error),
+            },
         }
+    }
+
+    async fn ask_directly(&self) -> Result<(), DbError> {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let mut connection = self.pool().connect_options().connect().await?;
+        takes_writes(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     /// Closes the pool's connections.
@@ -278,6 +294,17 @@ async fn refuse_transaction_pooler(
         Err(DbError::TransactionPooler)
     } else {
         Ok(())
+    }
+}
+
+/// Errs if Postgres is read-only. Without a prepared statement, as below.
+async fn takes_writes(connection: &mut PgConnection) -> Result<(), DbError> {
+    let row = sqlx::raw_sql("SELECT current_setting('transaction_read_only')")
+        .fetch_one(connection)
+        .await?;
+    match row.try_get(0)? {
+        "on" => Err(DbError::ReadOnly),
+        _ => Ok(()),
     }
 }
 

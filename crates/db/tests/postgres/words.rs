@@ -89,3 +89,41 @@ async fn a_server_that_is_not_running_is_told_from_one_that_does_not_answer() {
     tokio::time::pause();
     check(&direct.begin().await.unwrap_err(), "no connection in time");
 }
+
+#[tokio::test]
+async fn a_pool_that_gets_no_connection_says_why_at_once() {
+    let db = TestDb::new().await;
+    let direct = db.server.open(1).unwrap();
+    let nobody = SecretString::from("postgres://nobody@127.0.0.1:1/none");
+    let asked = std::time::Instant::now();
+    check(&open(&nobody).ping().await.unwrap_err(), "not running");
+    assert!(
+        asked.elapsed() < std::time::Duration::from_secs(3),
+        "{:?}",
+        asked.elapsed()
+    );
+
+    let role = db.server.name();
+    let run = async |sql: String| {
+        let mut tx = direct.begin().await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    };
+    run(format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT 0")).await;
+    let mut url = url::Url::parse(db.server.url().expose_secret()).unwrap();
+    url.set_username(role).unwrap();
+    let full = open(&String::from(url).into());
+    let error = full.ping().await.unwrap_err();
+    let impatient = full.clone().impatient(std::time::Duration::from_millis(50));
+    for _ in 0..3 {
+        check(&impatient.ping().await.unwrap_err(), "no connection left for us");
+    }
+    run(format!("ALTER ROLE {role} CONNECTION LIMIT -1")).await;
+    check(&error, "no connection left for us");
+    full.ping().await.unwrap();
+    full.close().await;
+    run(format!("DROP ROLE {role}")).await;
+}
