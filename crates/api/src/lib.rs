@@ -9,6 +9,7 @@ mod assets;
 mod checkout;
 pub mod config;
 mod error;
+mod health;
 mod hints;
 mod http;
 mod json;

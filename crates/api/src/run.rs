@@ -26,7 +26,7 @@ use rolecall_runtime::{
     shutdown::{Shutdown, Tasks},
     telemetry,
 };
-use rolecall_stripe::client::{Client as StripeClient, config::StripeClientConfig};
+use rolecall_stripe::client::{Client as StripeClient, config::StripeClientConfig, retry::RetryPolicy};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,8 @@ use crate::{
 /// Longer than the idle connections of any proxy in front, so that the proxy closes first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Somebody waits for the answer: one try may take this long, and no other begins later.
+const STRIPE_PATIENCE: Duration = Duration::from_secs(6);
 /// How long a worker may take to finish its requests; the drain's own deadline is what counts.
 const WORKER_STOP: u64 = 600;
 
@@ -107,7 +109,7 @@ pub async fn run(
     let registry = registry(Service::Api)?;
     let state = web::Data::new(build_state(&config, &world, &shutdown, &registry)?);
     let migrations = PartHandle::new(false, "not applied yet");
-    let health = build_health(&state, &migrations, &shutdown);
+    let parts = crate::health::parts(&state, &migrations, &shutdown);
     tracing::info!(
         version = rolecall_runtime::version::version(),
         address = %listeners.public.local_addr()?,
@@ -120,7 +122,7 @@ pub async fn run(
     let exporter = Exporter::new(registry);
     tasks.spawn_support(
         "health",
-        health::serve(listeners.health, health.clone(), exporter, shutdown.finished()),
+        health::serve(listeners.health, parts.clone(), exporter, shutdown.finished()),
     );
     let direct_url = config.database.direct_url.clone();
     tasks.spawn_critical(
@@ -132,7 +134,7 @@ pub async fn run(
         &config,
         &world,
         state.clone(),
-        health,
+        parts,
         listeners.public,
         shutdown.closing(),
     )?;
@@ -155,11 +157,18 @@ fn build_state(
         LinkOptions::default(),
     )
     .context("read REDIS_URL")?;
-    let stripe = StripeClientConfig::new(
-        config.stripe.api_base.join("/"),
-        config.stripe.secret_key.clone(),
-        Arc::clone(&world.rng),
-    );
+    let stripe = StripeClientConfig {
+        request_timeout: STRIPE_PATIENCE,
+        retry: RetryPolicy {
+            budget: STRIPE_PATIENCE,
+            ..RetryPolicy::default()
+        },
+        ..StripeClientConfig::new(
+            config.stripe.api_base.join("/"),
+            config.stripe.secret_key.clone(),
+            Arc::clone(&world.rng),
+        )
+    };
     let discord = OauthConfig {
         origin: config.discord.api_base.join("/"),
         client_id: config.discord.client_id.to_string(),
@@ -202,34 +211,6 @@ fn database_options(config: &ApiConfig) -> DatabaseOptions {
         },
         max_connections: config.database.max_connections,
     }
-}
-
-/// Stripe and Discord are not asked: being ready does not depend on them.
-fn build_health(state: &web::Data<State>, migrations: &PartHandle, shutdown: &Shutdown) -> Health {
-    let (database, redis) = (state.database.clone(), state.redis.clone());
-    Health::builder(Arc::clone(&state.clock), shutdown)
-        .required("postgres", move || {
-            let database = database.clone();
-            async move {
-                database
-                    .ping()
-                    .await
-                    .map(|()| "answers".into())
-                    .map_err(|_| "does not answer".into())
-            }
-        })
-        .required("redis", move || {
-            let redis = redis.clone();
-            async move {
-                redis
-                    .ping()
-                    .await
-                    .map(|()| "answers".into())
-                    .map_err(|_| "does not answer".into())
-            }
-        })
-        .required_state("migrations", migrations)
-        .build()
 }
 
 /// The public server, as a future that ends when `closing` is set and its requests are answered.

@@ -14,9 +14,9 @@ const OURS: [(&str, &[&str]); 13] = [
     ("rolecall-db", &["domain", "queue"]),
     (
         "rolecall-api",
-        &["domain", "queue", "stripe", "discord", "runtime", "db"],
+        &["domain", "queue", "stripe", "discord", "runtime", "db", "sandbox"],
     ),
-    // Its tests and the bot's are held against the simulators, which know nothing of ours.
+    // Its tests, the api's and the bot's are held against the simulators, which know nothing of ours.
     (
         "rolecall-worker",
         &["domain", "queue", "stripe", "runtime", "db", "sandbox"],

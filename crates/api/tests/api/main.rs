@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod bad_days;
+#[cfg(test)]
 mod checkout;
 #[cfg(test)]
 mod cross_origin;

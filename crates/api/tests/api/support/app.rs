@@ -31,6 +31,7 @@ use tokio::time::timeout;
 use crate::support::{
     browser::{Answer, Browser},
     clock::ManualClock,
+    ill::through,
     stubs::{self, Shared},
 };
 
@@ -46,6 +47,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct TestAppBuilder {
     pub(crate) env: Vec<(&'static str, String)>,
     pub(crate) limits: Option<Limits>,
+    pub(crate) postgres_at: Option<SocketAddr>,
 }
 
 /// A running service.
@@ -73,6 +75,12 @@ impl TestAppBuilder {
         self
     }
 
+    /// The service reaches its database there.
+    pub(crate) fn postgres_at(mut self, address: SocketAddr) -> Self {
+        self.postgres_at = Some(address);
+        self
+    }
+
     /// Starts the service and waits until its database is migrated, or until it lives at least.
     pub(crate) async fn start(self) -> TestApp {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -80,6 +88,8 @@ impl TestAppBuilder {
         let test_database = TestDatabase::create(&SecretString::from(required("DATABASE_URL")))
             .await
             .unwrap();
+        let direct = test_database.url().expose_secret();
+        let database_url = self.postgres_at.map_or_else(|| direct.to_owned(), |at| through(direct, at));
         let redis_url = required("REDIS_URL");
         let namespace = format!("test-{}", hex::encode(random_bytes::<8>(&SystemRng)));
         let stub = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -89,7 +99,7 @@ impl TestAppBuilder {
         let stub_origin = format!("http://{}", stub.local_addr().unwrap());
 
         let mut env = Env::from_pairs([
-            ("DATABASE_URL", test_database.url().expose_secret().to_owned()),
+            ("DATABASE_URL", database_url),
             ("REDIS_URL", redis_url.clone()),
             ("REDIS_NAMESPACE", namespace.clone()),
             ("PUBLIC_URL", format!("http://{address}")),
@@ -285,6 +295,11 @@ impl TestApp {
             .unwrap_or_else(|| panic!("{line} is missing"))
     }
 
+    /// Changes what is stored, as only an accident would.
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        self.test_database.tamper(sql).await.unwrap();
+    }
+
     async fn wait_until_alive(&self) {
         // The listener is bound, so the first request waits until somebody serves it.
         let mut browser = Browser::new(&format!("http://{}", self.health));
@@ -342,7 +357,7 @@ pub(crate) fn logs() -> &'static CapturedLogs {
     clippy::disallowed_methods,
     reason = "tests are told by the environment where their servers are"
 )]
-fn required(name: &str) -> String {
+pub(crate) fn required(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests through `cargo xtask test`"))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 mod browser;
 mod clock;
+pub(crate) mod ill;
 mod seed;
 pub(crate) mod stubs;
 
