@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::clock::Clock;
 
 /// The API version that objects and events have unless a request or an endpoint says otherwise.
@@ -27,10 +29,13 @@ pub struct Config {
     pub delivery_concurrency: usize,
     /// What becomes of a subscription when all retries of an invoice have failed.
     pub after_retries: AfterRetries,
+    /// Days from each failed attempt of a renewal to the next; then the retries are used up.
+    pub retry_days: Vec<u16>,
 }
 
 /// The owner's setting for the end of the payment retries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AfterRetries {
     /// The subscription is canceled.
     Cancel,
@@ -38,6 +43,8 @@ pub enum AfterRetries {
     MarkUnpaid,
     /// It stays `past_due`.
     LeavePastDue,
+    /// It becomes `paused`, with `final_payment_failure` as the reason.
+    Pause,
 }
 
 /// A webhook endpoint.
@@ -79,6 +86,7 @@ impl Config {
                 .to_vec(),
             delivery_concurrency: 4,
             after_retries: AfterRetries::Cancel,
+            retry_days: vec![3, 5, 7],
         }
     }
 }

@@ -59,13 +59,13 @@ async fn state(state: Data<State>) -> Json<Value> {
             .subscriptions
             .rows()
             .iter()
-            .map(|row| shape::subscription(world, row))
+            .map(|row| shape::shown(shape::subscription(world, row)))
             .collect();
         let customers: Vec<Value> = world
             .customers
             .rows()
             .iter()
-            .map(|row| shape::customer(world, row))
+            .map(|row| shape::shown(shape::customer(world, row)))
             .collect();
         json!({
             "now": world.now(),
@@ -100,7 +100,7 @@ async fn release(state: Data<State>) -> Json<Value> {
 async fn act(state: Data<State>, id: Path<String>, action: Json<Action>) -> Reply {
     state.shared.with(|world| {
         world.act(&id, &action)?;
-        world.subscription_json(&id).map(Json)
+        world.subscription_json(&id).map(shape::shown).map(Json)
     })
 }
 
@@ -180,7 +180,7 @@ async fn complete_checkout(state: Data<State>, id: Path<String>, purchase: Json<
         world.complete_checkout(&id, &purchase.email, purchase.card, true)?;
         world
             .checkout(&id)
-            .map(|session| Json(shape::checkout(world, session)))
+            .map(|session| Json(shape::shown(shape::checkout(world, session))))
     })
 }
 

@@ -28,7 +28,8 @@ pub struct DeliveryFaults {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestFault {
-    /// Only requests whose path contains this, such as an object's id.
+    /// Only requests whose path contains this, such as an object's id. With a `*`, or after a method and
+    /// a space, it is the whole path: `GET /v1/subscriptions` is the list, and no single one.
     #[serde(default)]
     pub path_contains: Option<String>,
     /// How many requests; `None` is all of them until the faults are cleared.
@@ -61,6 +62,19 @@ pub enum FaultKind {
     },
     /// 200 with a body that is no JSON.
     Garbage,
+    /// A list that says there is nothing.
+    EmptyList,
+    /// A list that ends in the middle of its page and says there is no more.
+    HalfList,
+    /// A list that says there is more, and begins again from its start whatever is asked for.
+    EndlessList,
+    /// Another fault, after so many requests that fit have gone well: on page four, say.
+    After {
+        /// How many go well.
+        requests: u32,
+        /// What happens then.
+        then: Box<FaultKind>,
+    },
     /// The right answer, late.
     Slow {
         /// How late.
@@ -133,19 +147,23 @@ impl Faults {
     }
 
     /// The fault for a request, counted off.
-    pub fn take_request(&mut self, path: &str) -> Option<FaultKind> {
+    pub fn take_request(&mut self, method: &str, path: &str) -> Option<FaultKind> {
         let fits = |fault: &RequestFault| {
-            fault.times != Some(0)
-                && fault
-                    .path_contains
-                    .as_ref()
-                    .is_none_or(|part| path.contains(part.as_str()))
+            let pattern = fault.path_contains.as_deref();
+            fault.times != Some(0) && pattern.is_none_or(|pattern| names(pattern, method, path))
         };
         let fault = self.requests.iter_mut().find(|fault| fits(fault))?;
+        let kind = match &mut fault.fault {
+            FaultKind::After { requests, .. } if *requests > 0 => {
+                *requests -= 1;
+                return None;
+            }
+            FaultKind::After { then, .. } => (**then).clone(),
+            kind => kind.clone(),
+        };
         if let Some(times) = fault.times.as_mut() {
             *times = times.saturating_sub(1);
         }
-        let kind = fault.fault.clone();
         self.requests.retain(|fault| fault.times != Some(0));
         Some(kind)
     }
@@ -179,6 +197,39 @@ impl Faults {
     /// Where a delivery stands within its group.
     pub fn order_key(&mut self) -> u64 {
         self.rng.next_u64()
+    }
+}
+
+/// Whether a pattern names a request: part of its path, or all of it where it says so.
+fn names(pattern: &str, method: &str, path: &str) -> bool {
+    if let Some((wanted, whole)) = pattern.split_once(' ') {
+        return wanted == method && fits_whole(whole, path);
+    }
+    if pattern.contains('*') {
+        fits_whole(pattern, path)
+    } else {
+        path.contains(pattern)
+    }
+}
+
+/// `*` stands for any text within one part of the path.
+fn fits_whole(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if fits_part(wanted, given) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn fits_part(pattern: &str, part: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == part,
+        Some((before, after)) => {
+            part.len() >= before.len() + after.len() && part.starts_with(before) && part.ends_with(after)
+        }
     }
 }
 
@@ -220,12 +271,43 @@ mod tests {
             times: Some(2),
             fault: fault.clone(),
         });
-        assert_eq!(faults.take_request("/v1/subscriptions/sub_2"), None);
+        assert_eq!(faults.take_request("GET", "/v1/subscriptions/sub_2"), None);
         assert_eq!(
-            faults.take_request("/v1/subscriptions/sub_1"),
+            faults.take_request("GET", "/v1/subscriptions/sub_1"),
             Some(fault.clone())
         );
-        assert_eq!(faults.take_request("/v1/subscriptions/sub_1"), Some(fault));
-        assert_eq!(faults.take_request("/v1/subscriptions/sub_1"), None);
+        assert_eq!(faults.take_request("GET", "/v1/subscriptions/sub_1"), Some(fault));
+        assert_eq!(faults.take_request("GET", "/v1/subscriptions/sub_1"), None);
+    }
+
+    #[test]
+    fn a_pattern_names_a_part_or_the_whole_of_a_path() {
+        let list = "GET /v1/subscriptions";
+        assert!(names(list, "GET", "/v1/subscriptions"));
+        assert!(!names(list, "POST", "/v1/subscriptions"));
+        assert!(!names(list, "GET", "/v1/subscriptions/sub_1"));
+        assert!(names("/v1/subscriptions/*", "GET", "/v1/subscriptions/sub_1"));
+        assert!(!names(
+            "/v1/subscriptions/*",
+            "GET",
+            "/v1/subscriptions/sub_1/resume"
+        ));
+        assert!(names("sub_1", "POST", "/v1/subscriptions/sub_1/resume"));
+    }
+
+    #[test]
+    fn a_fault_can_wait_for_its_turn() {
+        let mut faults = Faults::new(0);
+        let then = Box::new(FaultKind::Garbage);
+        faults.add_request(RequestFault {
+            path_contains: Some("GET /v1/subscriptions".to_owned()),
+            times: Some(1),
+            fault: FaultKind::After { requests: 2, then },
+        });
+        let mut take = || faults.take_request("GET", "/v1/subscriptions");
+        assert_eq!(
+            [take(), take(), take(), take()],
+            [None, None, Some(FaultKind::Garbage), None]
+        );
     }
 }

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::stripe::api::gate::Credentials;
@@ -17,7 +18,8 @@ use crate::stripe::error::Refusal;
 use crate::stripe::faults::{FaultKind, Snapshot};
 use crate::stripe::log::LoggedRequest;
 use crate::stripe::shared::Shared;
-use crate::stripe::{control, pages};
+use crate::stripe::world::World;
+use crate::stripe::{control, json, pages};
 
 /// The largest body that is read.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -43,7 +45,8 @@ pub(crate) fn configure(state: &State, config: &mut web::ServiceConfig) {
 
 async fn api(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let call = read_call(&state.shared, &request, &body);
-    let fault = state.shared.with(|world| world.faults.take_request(&call.path));
+    let taken = |world: &mut World| world.faults.take_request(&call.method, &call.path);
+    let fault = state.shared.with(taken);
     let place = log(&state.shared, &call);
     let reply = reply(&state, &call, fault).await;
     let status = reply.as_ref().map(|reply| reply.status);
@@ -135,7 +138,8 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
             .with(|world| api::answer(world, call, &state.shared.secret_keys))
     };
     match fault {
-        None => Some(serve().into()),
+        // Of a fault that waits for its turn, only the inner one is ever taken.
+        None | Some(FaultKind::After { .. }) => Some(serve().into()),
         Some(FaultKind::Status {
             status,
             retry_after,
@@ -169,12 +173,54 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
                 ..answer.into()
             })
         }
+        Some(FaultKind::EmptyList) => Some(changed_list(serve(), Vec::clear).into()),
+        Some(FaultKind::HalfList) => {
+            let half = |rows: &mut Vec<Value>| rows.truncate(rows.len() / 2);
+            Some(changed_list(serve(), half).into())
+        }
+        Some(FaultKind::EndlessList) => Some(endless(state, call).into()),
         Some(FaultKind::Slow { delay_ms, snapshot }) => {
             let early = (snapshot == Snapshot::Before).then(serve);
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             Some(early.unwrap_or_else(serve).into())
         }
     }
+}
+
+/// A list with other rows that says there is no more; anything else is left as it is.
+fn changed_list(answer: Answer, change: impl FnOnce(&mut Vec<Value>)) -> Answer {
+    let mut value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let Some(map) = value.as_object_mut().filter(|map| map.contains_key("has_more")) else {
+        return answer;
+    };
+    if let Some(rows) = map.get_mut("data").and_then(Value::as_array_mut) {
+        change(rows);
+    }
+    map.insert("has_more".to_owned(), Value::Bool(false));
+    let body = json::pretty(&value);
+    Answer { body, ..answer }
+}
+
+/// The first page once more, whatever the cursor, and always more to come.
+fn endless(state: &State, call: &Call) -> Answer {
+    let pairs = url::form_urlencoded::parse(&call.encoded);
+    let kept = pairs.filter(|(name, _)| name != "starting_after" && name != "ending_before");
+    let encoded = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(kept)
+        .finish();
+    let first = Call {
+        encoded: encoded.into_bytes(),
+        ..call.clone()
+    };
+    let answer = state
+        .shared
+        .with(|world| api::answer(world, &first, &state.shared.secret_keys));
+    let mut value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if let Some(more) = value.get_mut("has_more") {
+        *more = Value::Bool(true);
+    }
+    let body = json::pretty(&value);
+    Answer { body, ..answer }
 }
 
 impl Reply {

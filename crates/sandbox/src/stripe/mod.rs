@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod error;
 pub mod faults;
+mod handle;
 mod http;
 mod json;
 mod log;

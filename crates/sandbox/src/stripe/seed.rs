@@ -68,6 +68,7 @@ impl World {
                 description: None,
                 active: true,
                 metadata: Metadata::new(),
+                deleted: false,
                 created: now,
                 updated: now,
             });
@@ -82,6 +83,7 @@ impl World {
             lookup_key: None,
             active: true,
             metadata: Metadata::new(),
+            deleted: false,
             created: now,
         });
     }
@@ -109,5 +111,17 @@ impl World {
             ..NewSubscription::default()
         };
         self.create_subscription(new, Means::FirstTime).map(|(id, _)| id)
+    }
+
+    /// Many customers with a paid subscription each, as if they had bought it long ago: without events,
+    /// which would take by far the most room.
+    pub fn seed_many(&mut self, price: &str, count: u32) -> Result<Vec<String>, Refusal> {
+        self.quietly(|world| {
+            let made = (1..=count).map(|number| {
+                let email = format!("member{number}@example.com");
+                world.seed_subscription(&email, Card::Works, price, 1, Metadata::new())
+            });
+            made.collect()
+        })
     }
 }

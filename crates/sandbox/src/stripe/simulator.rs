@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +13,9 @@ use crate::stripe::error::Refusal;
 use crate::stripe::faults::{DeliveryFaults, RequestFault};
 use crate::stripe::http::{self, State};
 use crate::stripe::log::LoggedRequest;
-use crate::stripe::seed::{self, PriceSeed};
 use crate::stripe::shape;
 use crate::stripe::shared::Shared;
-use crate::stripe::story::Action;
 use crate::stripe::webhook::sender::Sender;
-use crate::stripe::world::customer::Card;
 use crate::stripe::world::event::{Delivery, DeliveryState, Endpoint};
 use crate::stripe::world::{Metadata, World};
 use crate::{tasks, web};
@@ -164,68 +160,9 @@ impl Simulator {
         self.wait_for("the end of all deliveries", limit, settled).await
     }
 
-    /// Sells what the demo sells: `price_council_monthly` and `price_council_yearly`.
-    pub fn seed_demo(&self) {
-        for price in seed::demo() {
-            self.seed_price(&price);
-        }
-    }
-
-    /// Adds a price, and its product unless that is there.
-    pub fn seed_price(&self, price: &PriceSeed) {
-        self.with(|world| world.seed_price(price));
-    }
-
-    /// Adds a customer with a card and a paid subscription, and answers the subscription's id.
-    pub fn seed_subscription(
-        &self,
-        email: &str,
-        card: Card,
-        price: &str,
-        quantity: i64,
-        metadata: Metadata,
-    ) -> Result<String, Refusal> {
-        self.with(|world| world.seed_subscription(email, card, price, quantity, metadata))
-    }
-
-    /// Pays on the hosted page, the bank's extra step included.
-    pub fn complete_checkout(&self, session: &str, email: &str, card: Card) -> Result<(), Refusal> {
-        self.with(|world| world.complete_checkout(session, email, card, true))
-    }
-
-    /// Makes something happen to a subscription.
-    pub fn act(&self, subscription: &str, action: &Action) -> Result<(), Refusal> {
-        self.with(|world| world.act(subscription, action))
-    }
-
-    /// The period ends now and the card on file is charged.
-    pub fn renew(&self, subscription: &str) -> Result<(), Refusal> {
-        self.act(subscription, &Action::Renew)
-    }
-
-    /// The renewal, or the open invoice, is declined.
-    pub fn fail_payment(&self, subscription: &str) -> Result<(), Refusal> {
-        self.act(subscription, &Action::FailPayment)
-    }
-
-    /// The open invoice is paid.
-    pub fn pay_open_invoice(&self, subscription: &str) -> Result<(), Refusal> {
-        self.act(subscription, &Action::PayOpenInvoice)
-    }
-
-    /// The subscription ends now.
-    pub fn cancel(&self, subscription: &str) -> Result<(), Refusal> {
-        self.act(subscription, &Action::Cancel)
-    }
-
-    /// Lets the account's time pass until `to`; answers how many things happened.
-    pub fn advance_to(&self, to: DateTime<Utc>) -> Result<usize, Refusal> {
-        self.with(|world| world.advance_to(to))
-    }
-
     /// An object as the API shows it.
     pub fn object(&self, id: &str) -> Option<Value> {
-        self.read(|world| shape::by_id(world, id))
+        self.read(|world| shape::by_id(world, id).map(shape::shown))
     }
 
     /// All events, oldest first, as the API shows them.

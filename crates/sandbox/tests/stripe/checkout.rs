@@ -70,15 +70,18 @@ async fn a_paid_checkout_makes_customer_subscription_and_paid_invoice_and_tells_
         "customer.updated",
         "customer.subscription.created",
         "invoice.created",
+        "payment_intent.created",
         "invoice.finalized",
         "charge.succeeded",
+        "payment_intent.succeeded",
         "invoice.paid",
         "invoice.payment_succeeded",
+        "invoice_payment.paid",
         "customer.subscription.updated",
         "checkout.session.completed",
     ];
     assert_eq!(fixture.event_types(), expected);
-    let updated = &fixture.stripe.events()[9];
+    let updated = &fixture.stripe.events()[12];
     assert_eq!(updated["data"]["previous_attributes"]["status"], "incomplete");
     assert_eq!(updated["data"]["object"]["status"], "active");
 }

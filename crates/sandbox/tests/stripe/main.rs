@@ -7,9 +7,15 @@ mod api;
 #[cfg(test)]
 mod checkout;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod money;
+#[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod pauses;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]

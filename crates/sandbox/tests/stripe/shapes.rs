@@ -66,7 +66,7 @@ fn type_fits(expected: &Value, value: &Value) -> bool {
     }
 }
 
-fn check(schema: &str, value: &Value) {
+pub(crate) fn check(schema: &str, value: &Value) {
     let schema: Value = serde_json::from_str(schema).unwrap();
     assert!(
         schema["required"].as_array().is_some_and(|names| names.len() > 4),

@@ -42,8 +42,10 @@ async fn a_failed_renewal_is_owed_and_a_payment_heals_it() {
     let expected = [
         "invoice.created",
         "customer.subscription.updated",
+        "payment_intent.created",
         "invoice.finalized",
         "charge.failed",
+        "payment_intent.payment_failed",
         "invoice.payment_failed",
         "customer.subscription.updated",
     ];
@@ -59,8 +61,10 @@ async fn a_failed_renewal_is_owed_and_a_payment_heals_it() {
     let events = caused(&fixture, || fixture.stripe.pay_open_invoice(&id).unwrap());
     let expected = [
         "charge.succeeded",
+        "payment_intent.succeeded",
         "invoice.paid",
         "invoice.payment_succeeded",
+        "invoice_payment.paid",
         "customer.subscription.updated",
     ];
     assert_eq!(events, expected);

@@ -9,6 +9,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rolecall_sandbox::clock::Clock;
+use rolecall_sandbox::stripe::world::Metadata;
+use rolecall_sandbox::stripe::world::customer::Card;
 use rolecall_sandbox::stripe::{Config, EndpointConfig, Simulator};
 use rolecall_sandbox::tasks;
 use rolecall_sandbox::web::{Served, serve};
@@ -102,6 +104,41 @@ impl Fixture {
             ("subscription_data[metadata][member]", "1"),
         ];
         self.ok("/v1/checkout/sessions", &form).await
+    }
+
+    /// A customer with a card and a paid monthly subscription.
+    pub(crate) fn subscribe(&self, card: Card) -> String {
+        let seeded = self
+            .stripe
+            .seed_subscription("ada@example.com", card, MONTHLY, 1, Metadata::new());
+        seeded.unwrap()
+    }
+
+    /// A read that must succeed.
+    pub(crate) async fn show(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{body:#}");
+        body
+    }
+
+    /// A call that must be refused; answers the error.
+    pub(crate) async fn refused(&self, path: &str, form: &[(&str, &str)]) -> Value {
+        let (status, body) = self.post(path, form).await;
+        assert!(status.is_client_error(), "{status}: {body:#}");
+        body["error"].clone()
+    }
+
+    /// The types of the events that `act` causes.
+    pub(crate) fn caused(&self, act: impl FnOnce()) -> Vec<String> {
+        let before = self.event_types().len();
+        act();
+        self.event_types().split_off(before)
+    }
+
+    /// The newest event of a type.
+    pub(crate) fn newest(&self, kind: &str) -> Value {
+        let mut events = self.stripe.events().into_iter().rev();
+        events.find(|event| event["type"] == kind).unwrap()
     }
 
     /// The types of all events so far.

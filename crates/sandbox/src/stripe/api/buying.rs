@@ -1,17 +1,18 @@
-//! Checkout sessions and portal sessions.
+//! Checkout sessions.
 
 use serde_json::Value;
 use url::Url;
 
 use crate::stripe::api::list::{PAGING, page};
+use crate::stripe::api::money::KINDS;
 use crate::stripe::api::params::Params;
-use crate::stripe::api::{COMMON, Served};
+use crate::stripe::api::{COMMON, Served, discounts};
 use crate::stripe::error::Refusal;
 use crate::stripe::shape;
+use crate::stripe::story::discount::Redemption;
 use crate::stripe::world::World;
-use crate::stripe::world::session::{
-    CheckoutSession, Mode, PortalSession, SessionLine, SessionStatus, SubscriptionData,
-};
+use crate::stripe::world::discount::DiscountWish;
+use crate::stripe::world::session::{CheckoutSession, Mode, SessionLine, SessionStatus, SubscriptionData};
 use crate::stripe::world::subscription::MissingPaymentMethod;
 
 const NEW_SESSION: &[&str] = &[
@@ -28,6 +29,7 @@ const NEW_SESSION: &[&str] = &[
     "subscription_data.metadata.*",
     "subscription_data.description",
     "subscription_data.trial_period_days",
+    "subscription_data.trial_end",
     "subscription_data.trial_settings.end_behavior.missing_payment_method",
     "payment_intent_data.metadata.*",
     "setup_intent_data.metadata.*",
@@ -36,6 +38,15 @@ const NEW_SESSION: &[&str] = &[
     "expires_at",
     "locale",
     "payment_method_types.#",
+    "payment_method_collection",
+    "automatic_tax.enabled",
+    "customer_update.address",
+    "customer_update.name",
+    "customer_update.shipping",
+    "billing_address_collection",
+    "tax_id_collection.enabled",
+    "phone_number_collection.enabled",
+    "submit_type",
     "ui_mode",
 ];
 
@@ -56,7 +67,7 @@ pub(crate) fn sessions(world: &mut World, method: &str, path: &[&str], params: &
 }
 
 fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
-    params.allow(&[COMMON, NEW_SESSION])?;
+    params.allow(&[COMMON, NEW_SESSION, discounts::WISHES])?;
     let mode = params
         .choice("mode", &Mode::NAMES)?
         .ok_or_else(|| Refusal::required("mode"))?;
@@ -66,7 +77,8 @@ fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
     let lines = lines(world, params, mode)?;
     let currency = currency(world, params, mode, &lines)?;
     check_buyer(world, params, mode)?;
-    let subscription_data = subscription_data(params, mode)?;
+    check_tax(params)?;
+    let subscription_data = subscription_data(params, mode, world.now())?;
     let now = world.now();
     let session = CheckoutSession {
         id: world.ids.checkout(),
@@ -85,6 +97,11 @@ fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
         subscription_data,
         intent_metadata: intent_metadata(params, mode)?,
         allow_promotion_codes: params.boolean("allow_promotion_codes")?,
+        discounts: discounts(world, params)?,
+        automatic_tax: params.boolean("automatic_tax.enabled")?.unwrap_or(false),
+        card_if_required: card_if_required(params, mode)?,
+        payment_method_types: payment_method_types(params)?,
+        awaits_payment: false,
         locale: params.owned("locale"),
         created: now,
         expires_at: expires_at(params, now)?,
@@ -93,12 +110,84 @@ fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
         payment_intent: None,
         setup_intent: None,
     };
+    check_redeemable(world, &session)?;
     let shown = shape::checkout(world, &session);
     world.checkouts.insert(session);
     Ok(shown)
 }
 
-fn url(params: &Params, name: &str) -> Result<Option<String>, Refusal> {
+/// One discount, and no codes besides.
+fn discounts(world: &World, params: &Params) -> Result<Vec<DiscountWish>, Refusal> {
+    let wishes = discounts::wishes(world, params)?;
+    if wishes.len() > 1 {
+        let message = "Array discounts exceeded maximum 1 allowed elements.";
+        return Err(Refusal::invalid(message).param("discounts"));
+    }
+    if !wishes.is_empty() && params.has("allow_promotion_codes") {
+        let message = "You may only specify one of these parameters: allow_promotion_codes, discounts.";
+        return Err(Refusal::invalid(message));
+    }
+    Ok(wishes)
+}
+
+fn check_redeemable(world: &World, session: &CheckoutSession) -> Result<(), Refusal> {
+    let lines = world.checkout_lines(session);
+    let purchase = Redemption {
+        customer: session.customer.as_deref(),
+        amount: lines.iter().map(|line| line.amount).sum(),
+        currency: session.currency.as_deref().unwrap_or_default(),
+    };
+    let mut checks = session
+        .discounts
+        .iter()
+        .map(|wish| world.check_wish(wish, &purchase));
+    checks.try_for_each(|check| check.map(drop))
+}
+
+/// The tax of a known customer depends on an address, which checkout must be allowed to keep.
+fn check_tax(params: &Params) -> Result<(), Refusal> {
+    let keep = [("auto", true), ("never", false)];
+    let mut kept = false;
+    for name in ["customer_update.address", "customer_update.shipping"] {
+        kept |= params.choice(name, &keep)? == Some(true);
+    }
+    params.choice("customer_update.name", &keep)?;
+    if params.has("customer_update") && !params.has("customer") {
+        let message = "`customer_update` can only be used with `customer`.";
+        return Err(Refusal::invalid(message).param("customer_update"));
+    }
+    if params.boolean("automatic_tax.enabled")? == Some(true) && params.has("customer") && !kept {
+        let message = "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a \
+                       valid address to the Customer or set either `customer_update[address]` to 'auto' or \
+                       `customer_update[shipping]` to 'auto' to save the address entered in Checkout to the \
+                       Customer.";
+        return Err(Refusal::invalid(message).code("customer_tax_location_invalid"));
+    }
+    Ok(())
+}
+
+fn card_if_required(params: &Params, mode: Mode) -> Result<bool, Refusal> {
+    let name = "payment_method_collection";
+    let if_required = params.choice(name, &[("always", false), ("if_required", true)])?;
+    if if_required.is_some() && mode != Mode::Subscription {
+        let message = "You can only set `payment_method_collection` if there are recurring prices.";
+        return Err(Refusal::invalid(message).param(name));
+    }
+    Ok(if_required.unwrap_or(false))
+}
+
+fn payment_method_types(params: &Params) -> Result<Vec<String>, Refusal> {
+    let types = params.texts("payment_method_types");
+    let known = |kind: &String| KINDS.iter().any(|(name, _)| name == kind);
+    if let Some(place) = types.iter().position(|kind| !known(kind)) {
+        let message = "This sandbox simulates the payment methods card and us_bank_account only.";
+        return Err(Refusal::invalid(message).param(format!("payment_method_types[{place}]")));
+    }
+    Ok(types)
+}
+
+/// A web address.
+pub(super) fn url(params: &Params, name: &str) -> Result<Option<String>, Refusal> {
     let Some(text) = params.text(name) else {
         return Ok(None);
     };
@@ -239,16 +328,22 @@ fn check_buyer(world: &World, params: &Params, mode: Mode) -> Result<(), Refusal
     }
 }
 
-fn subscription_data(params: &Params, mode: Mode) -> Result<SubscriptionData, Refusal> {
+fn subscription_data(params: &Params, mode: Mode, now: i64) -> Result<SubscriptionData, Refusal> {
     if params.has("subscription_data") && mode != Mode::Subscription {
         let message = format!("You can not pass `subscription_data` in `{}` mode.", mode.name());
         return Err(Refusal::invalid(message).param("subscription_data"));
     }
     let missing = "subscription_data.trial_settings.end_behavior.missing_payment_method";
+    let trial_end = params.integer("subscription_data.trial_end")?;
+    if trial_end.is_some_and(|end| end < now + 48 * 3_600) {
+        let message = "The `trial_end` date has to be at least 2 days in the future.";
+        return Err(Refusal::invalid(message).param("subscription_data[trial_end]"));
+    }
     Ok(SubscriptionData {
         metadata: params.metadata("subscription_data.metadata")?,
         description: params.owned("subscription_data.description"),
         trial_days: params.integer_within("subscription_data.trial_period_days", 1, 730)?,
+        trial_end,
         missing_payment_method: params.choice(missing, &MissingPaymentMethod::NAMES)?,
     })
 }
@@ -329,30 +424,4 @@ fn list(world: &World, params: &Params) -> Result<Value, Refusal> {
     page(&world.checkouts, params, "/v1/checkout/sessions", keep, |row| {
         shape::checkout(world, row)
     })
-}
-
-/// `/v1/billing_portal/sessions`
-pub(crate) fn portal_sessions(world: &mut World, method: &str, path: &[&str], params: &Params) -> Served {
-    match (method, path) {
-        ("POST", ["sessions"]) => Some(create_portal(world, params)),
-        _ => None,
-    }
-}
-
-fn create_portal(world: &mut World, params: &Params) -> Result<Value, Refusal> {
-    params.allow(&[COMMON, &["customer", "return_url", "locale"]])?;
-    let customer = params.required("customer")?;
-    world
-        .customer(customer)
-        .map_err(|refusal| refusal.param("customer"))?;
-    let session = PortalSession {
-        id: world.ids.portal(),
-        customer: customer.to_owned(),
-        return_url: url(params, "return_url")?,
-        locale: params.owned("locale"),
-        created: world.now(),
-    };
-    let shown = shape::portal(world, &session);
-    world.portals.insert(session);
-    Ok(shown)
 }

@@ -32,6 +32,7 @@ pub(crate) fn products(world: &mut World, method: &str, path: &[&str], params: &
         ("GET", []) => list_products(world, params),
         ("GET", [id]) => get_product(world, id, params),
         ("POST", [id]) => update_product(world, id, params),
+        ("DELETE", [id]) => delete_product(world, id, params),
         _ => return None,
     })
 }
@@ -49,6 +50,7 @@ fn create_product(world: &mut World, params: &Params) -> Result<Value, Refusal> 
         description: params.owned("description"),
         active: params.boolean("active")?.unwrap_or(true),
         metadata: params.metadata("metadata")?,
+        deleted: false,
         created: now,
         updated: now,
     };
@@ -69,6 +71,7 @@ fn get_product(world: &World, id: &str, params: &Params) -> Result<Value, Refusa
 
 fn update_product(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
     params.allow(&[COMMON, &["name", "description", "active", "metadata.*"]])?;
+    living_product(world, id)?;
     let before = get_product(world, id, &Params::default())?;
     let active = params.boolean("active")?;
     let now = world.now();
@@ -90,12 +93,31 @@ fn update_product(world: &mut World, id: &str, params: &Params) -> Result<Value,
     Ok(after)
 }
 
+/// Only a product without prices can be deleted by the API.
+fn delete_product(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[])?;
+    living_product(world, id)?;
+    if world.prices.rows().iter().any(|price| price.product == id) {
+        let message = "This product cannot be deleted because it has one or more user-created prices.";
+        return Err(Refusal::invalid(message));
+    }
+    world.delete_product(id)?;
+    get_product(world, id, &Params::default())
+}
+
+fn living_product(world: &World, id: &str) -> Result<(), Refusal> {
+    let found = world.products.get(id).filter(|product| !product.deleted);
+    found.map(drop).ok_or_else(|| Refusal::not_found("product", id))
+}
+
 fn list_products(world: &World, params: &Params) -> Result<Value, Refusal> {
     params.allow(&[PAGING, &["active", "ids.#"]])?;
     let active = params.boolean("active")?;
     let ids = params.texts("ids");
     let keep = |row: &Product| {
-        active.is_none_or(|active| row.active == active) && (ids.is_empty() || ids.contains(&row.id))
+        !row.deleted
+            && active.is_none_or(|active| row.active == active)
+            && (ids.is_empty() || ids.contains(&row.id))
     };
     page(&world.products, params, "/v1/products", keep, |row| {
         shape::product(world, row)
@@ -130,6 +152,7 @@ fn create_price(world: &mut World, params: &Params) -> Result<Value, Refusal> {
         lookup_key: params.owned("lookup_key"),
         active: params.boolean("active")?.unwrap_or(true),
         metadata: params.metadata("metadata")?,
+        deleted: false,
         created: world.now(),
     };
     let shown = shape::price(world, &price);
@@ -164,7 +187,8 @@ fn recurring(params: &Params) -> Result<Option<Recurring>, Refusal> {
 
 fn product_of(world: &mut World, params: &Params) -> Result<String, Refusal> {
     if let Some(id) = params.text("product") {
-        let found = world.products.get(id).map(|product| product.id.clone());
+        let found = world.products.get(id).filter(|product| !product.deleted);
+        let found = found.map(|product| product.id.clone());
         return found.ok_or_else(|| Refusal::missing("product", id).param("product"));
     }
     if !params.has("product_data") {
@@ -177,6 +201,7 @@ fn product_of(world: &mut World, params: &Params) -> Result<String, Refusal> {
         description: None,
         active: true,
         metadata: params.metadata("product_data.metadata")?,
+        deleted: false,
         created: now,
         updated: now,
     };
@@ -189,10 +214,7 @@ fn product_of(world: &mut World, params: &Params) -> Result<String, Refusal> {
 
 fn get_price(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
     params.allow(&[COMMON])?;
-    let price = world
-        .prices
-        .get(id)
-        .ok_or_else(|| Refusal::not_found("price", id))?;
+    let price = world.price(id).map_err(|_| Refusal::not_found("price", id))?;
     Ok(shape::price(world, price))
 }
 
@@ -228,7 +250,8 @@ fn list_prices(world: &World, params: &Params) -> Result<Value, Refusal> {
     let lookup_keys = params.texts("lookup_keys");
     let recurring = params.choice("type", &[("one_time", false), ("recurring", true)])?;
     let keep = |row: &Price| {
-        active.is_none_or(|active| row.active == active)
+        !row.deleted
+            && active.is_none_or(|active| row.active == active)
             && params.text("product").is_none_or(|id| row.product == id)
             && params
                 .text("currency")

@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use crate::stripe::api::list::{PAGING, page};
+use crate::stripe::api::money::KINDS;
 use crate::stripe::api::params::Params;
 use crate::stripe::api::{COMMON, Served};
 use crate::stripe::error::Refusal;
 use crate::stripe::shape;
 use crate::stripe::story::purchase::NewCustomer;
 use crate::stripe::world::World;
-use crate::stripe::world::customer::{Card, Customer};
+use crate::stripe::world::customer::{Card, Customer, PaymentMethod};
 
 const FIELDS: &[&str] = &["email", "name", "phone", "description", "metadata.*"];
 
@@ -27,7 +28,11 @@ pub(crate) fn customers(world: &mut World, method: &str, path: &[&str], params: 
 }
 
 fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
-    let card_params = &["payment_method", "invoice_settings.default_payment_method"];
+    let card_params = &[
+        "payment_method",
+        "invoice_settings.default_payment_method",
+        "test_clock",
+    ];
     params.allow(&[COMMON, FIELDS, card_params])?;
     check_email(params)?;
     let new = NewCustomer {
@@ -36,7 +41,11 @@ fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
         phone: params.owned("phone"),
         description: params.owned("description"),
         metadata: params.metadata("metadata")?,
+        test_clock: params.owned("test_clock"),
     };
+    if let Some(clock) = &new.test_clock {
+        world.check_room_on_clock(clock)?;
+    }
     let card = params
         .text("payment_method")
         .or(params.text("invoice_settings.default_payment_method"));
@@ -125,9 +134,10 @@ fn delete(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal
 }
 
 fn list(world: &World, params: &Params) -> Result<Value, Refusal> {
-    params.allow(&[PAGING, &["email"]])?;
+    params.allow(&[PAGING, &["email", "test_clock"]])?;
     let keep = |row: &Customer| {
         !row.deleted
+            && row.test_clock.as_deref() == params.text("test_clock")
             && params
                 .text("email")
                 .is_none_or(|email| row.email.as_deref() == Some(email))
@@ -141,7 +151,10 @@ fn payment_methods(world: &World, id: &str, params: &Params) -> Result<Value, Re
     params.allow(&[PAGING, &["type"]])?;
     living(world, id)?;
     let url = format!("/v1/customers/{id}/payment_methods");
-    let keep = |row: &crate::stripe::world::customer::PaymentMethod| row.customer.as_deref() == Some(id);
+    let days = params.choice("type", &KINDS)?;
+    let keep = |row: &PaymentMethod| {
+        row.customer.as_deref() == Some(id) && days.is_none_or(|days| row.card.takes_days() == days)
+    };
     page(&world.payment_methods, params, &url, keep, |row| {
         shape::payment_method(world, row)
     })

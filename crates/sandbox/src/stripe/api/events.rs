@@ -24,8 +24,9 @@ pub(crate) fn events(world: &World, method: &str, path: &[&str], params: &Params
     })
 }
 
+/// Whether an event can still be read, in the mode it belongs to.
 fn kept(world: &World, event: &Event) -> bool {
-    event.created > world.clock.wall().timestamp() - KEPT_FOR
+    event.livemode == world.livemode && event.created > world.clock.wall().timestamp() - KEPT_FOR
 }
 
 fn get(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {

@@ -27,7 +27,12 @@ pub struct SavedAnswer {
     pub body: Vec<u8>,
     /// The request that was answered first.
     pub request_id: String,
+    /// Unix seconds, of the wall.
+    pub at: i64,
 }
+
+/// How long answers are kept under their keys.
+pub const KEYS_KEPT_FOR: i64 = 24 * 3_600;
 
 /// Refuses calls without one of the account's keys.
 pub fn authorize(credentials: &Credentials, keys: &[String]) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::stripe::api::list::{PAGING, page};
+use crate::stripe::api::list::{PAGING, page, page_in_order};
 use crate::stripe::api::params::Params;
 use crate::stripe::api::{COMMON, Served};
 use crate::stripe::error::Refusal;
@@ -10,7 +10,7 @@ use crate::stripe::shape;
 use crate::stripe::story::change::{ItemChange, Proration};
 use crate::stripe::story::pay::{Means, Outcome};
 use crate::stripe::world::World;
-use crate::stripe::world::invoice::{Invoice, InvoiceStatus};
+use crate::stripe::world::invoice::{Invoice, InvoiceStatus, Line};
 
 const PREVIEW: &[&str] = &[
     "customer",
@@ -21,6 +21,7 @@ const PREVIEW: &[&str] = &[
     "subscription_details.items.#.deleted",
     "subscription_details.proration_behavior",
     "subscription_details.proration_date",
+    "preview_mode",
 ];
 
 /// `/v1/invoices...`
@@ -29,6 +30,7 @@ pub(crate) fn invoices(world: &mut World, method: &str, path: &[&str], params: &
         ("GET", []) => list(world, params),
         ("POST", ["create_preview"]) => preview(world, params),
         ("GET", [id]) => get(world, id, params),
+        ("GET", [id, "lines"]) => lines(world, id, params),
         ("POST", [id, "finalize"]) => act(world, id, params, World::finalize),
         ("POST", [id, "void"]) => act(world, id, params, World::void_invoice),
         ("POST", [id, "mark_uncollectible"]) => act(world, id, params, World::mark_uncollectible),
@@ -47,6 +49,14 @@ fn found<'a>(world: &'a World, id: &str) -> Result<&'a Invoice, Refusal> {
 fn get(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
     params.allow(&[COMMON])?;
     Ok(shape::invoice(world, found(world, id)?))
+}
+
+fn lines(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[&["limit", "starting_after", "ending_before", "expand.#"]])?;
+    let invoice = found(world, id)?;
+    let show = |row: &Line| shape::line(world, invoice, row);
+    let url = format!("/v1/invoices/{id}/lines");
+    page_in_order(&invoice.lines, params, &url, |row| &row.id, show)
 }
 
 fn list(world: &World, params: &Params) -> Result<Value, Refusal> {
@@ -80,7 +90,7 @@ fn pay(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
     params.allow(&[COMMON, &["off_session"]])?;
     found(world, id)?;
     match world.pay_invoice(id, Means::OnFile)? {
-        Outcome::Paid => get(world, id, &Params::default()),
+        Outcome::Paid | Outcome::Processing => get(world, id, &Params::default()),
         Outcome::Declined => Err(Refusal::declined()),
         Outcome::ActionRequired => Err(Refusal::action_required()),
     }
@@ -114,6 +124,7 @@ fn preview(world: &mut World, params: &Params) -> Result<Value, Refusal> {
             })
         });
     let changes = changes.collect::<Result<Vec<_>, Refusal>>()?;
+    params.choice("preview_mode", &[("next", ())])?;
     let proration = params.choice("subscription_details.proration_behavior", &Proration::NAMES)?;
     let at = params
         .integer("subscription_details.proration_date")?

@@ -3,15 +3,23 @@
 mod account;
 mod buying;
 mod catalog;
+mod clocks;
 mod customers;
+mod discounts;
+mod disputes;
 mod endpoints;
 mod events;
 pub mod expand;
 pub mod gate;
 mod invoices;
+mod items;
 pub mod list;
+mod listing;
 mod money;
 pub mod params;
+mod payments;
+mod portal;
+mod refunds;
 mod subscriptions;
 
 use serde_json::Value;
@@ -89,6 +97,10 @@ fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refu
         return Err(Refusal::idempotency(message));
     }
     let question = format!("{} {} {:?}", call.method, call.path, params.flat());
+    let now = world.clock.wall().timestamp();
+    world
+        .answers
+        .retain(|_, saved| saved.at > now - gate::KEYS_KEPT_FOR);
     match world.answers.get(key) {
         Some(saved) if saved.question == question => Ok(Answer {
             status: saved.status,
@@ -109,6 +121,7 @@ fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refu
                     status,
                     body,
                     request_id: call.request_id.clone(),
+                    at: now,
                 };
                 world.answers.insert(key.to_owned(), saved);
             }
@@ -123,8 +136,11 @@ fn perform(world: &mut World, call: &Call, params: &Params, version: &str) -> An
         request: Some(call.request_id.clone()),
         idempotency_key,
     };
-    let result = route(world, call, params).and_then(|mut value| {
-        expand::expand(world, &mut value, &params.texts("expand"))?;
+    let clock = clock_of(world, call, params);
+    let result = world.in_time_of(clock.as_deref(), |world| {
+        let mut value = route(world, call, params)?;
+        let legacy = shape::is_legacy(version);
+        expand::expand(world, &mut value, &params.texts("expand"), legacy)?;
         shape::for_version(&mut value, version);
         Ok(value)
     });
@@ -139,6 +155,15 @@ fn perform(world: &mut World, call: &Call, params: &Params, version: &str) -> An
     }
 }
 
+/// The test clock of the customer whom a call is about: named by the path, or by a parameter.
+fn clock_of(world: &World, call: &Call, params: &Params) -> Option<String> {
+    let named = ["customer", "subscription", "charge", "payment_intent", "invoice"];
+    let named = named.into_iter().filter_map(|name| params.text(name));
+    let mut ids = call.path.split('/').chain(named);
+    let clock = ids.find_map(|id| world.clock_behind(id));
+    clock.or(params.text("test_clock")).map(str::to_owned)
+}
+
 fn route(world: &mut World, call: &Call, params: &Params) -> Result<Value, Refusal> {
     let path: Vec<&str> = call.path.trim_start_matches("/v1/").split('/').collect();
     let method = call.method.as_str();
@@ -150,12 +175,20 @@ fn route(world: &mut World, call: &Call, params: &Params) -> Result<Value, Refus
         "prices" => catalog::prices(world, method, rest, params),
         "customers" => customers::customers(world, method, rest, params),
         "checkout" => buying::sessions(world, method, rest, params),
-        "billing_portal" => buying::portal_sessions(world, method, rest, params),
+        "billing_portal" => portal::portal_sessions(world, method, rest, params),
         "subscriptions" => subscriptions::subscriptions(world, method, rest, params),
+        "subscription_items" => items::items(world, method, rest, params),
         "invoices" => invoices::invoices(world, method, rest, params),
+        "invoice_payments" => payments::invoice_payments(world, method, rest, params),
+        "payment_intents" => payments::payment_intents(world, method, rest, params),
         "charges" => money::charges(world, method, rest, params),
-        "refunds" => money::refunds(world, method, rest, params),
+        "refunds" => refunds::refunds(world, method, rest, params),
         "payment_methods" => money::payment_methods(world, method, rest, params),
+        "disputes" => disputes::disputes(world, method, rest, params),
+        "radar" => disputes::fraud_warnings(world, method, rest, params),
+        "coupons" => discounts::coupons(world, method, rest, params),
+        "promotion_codes" => discounts::promotion_codes(world, method, rest, params),
+        "test_helpers" => clocks::test_clocks(world, method, rest, params),
         "events" => events::events(world, method, rest, params),
         "webhook_endpoints" => endpoints::endpoints(world, method, rest, params),
         "account" if rest.is_empty() && method == "GET" => Some(account::get(params)),

@@ -1,4 +1,4 @@
-//! Charges, refunds and cards.
+//! Charges and cards.
 
 use serde_json::Value;
 
@@ -8,13 +8,8 @@ use crate::stripe::api::{COMMON, Served};
 use crate::stripe::error::Refusal;
 use crate::stripe::shape;
 use crate::stripe::world::World;
-use crate::stripe::world::payment::{Charge, Refund};
-
-const REASONS: [(&str, &str); 3] = [
-    ("duplicate", "duplicate"),
-    ("fraudulent", "fraudulent"),
-    ("requested_by_customer", "requested_by_customer"),
-];
+use crate::stripe::world::customer::{Card, PaymentMethod};
+use crate::stripe::world::payment::Charge;
 
 /// `/v1/charges...`
 pub(crate) fn charges(world: &World, method: &str, path: &[&str], params: &Params) -> Served {
@@ -49,89 +44,74 @@ fn list_charges(world: &World, params: &Params) -> Result<Value, Refusal> {
     })
 }
 
-/// `/v1/refunds...`
-pub(crate) fn refunds(world: &mut World, method: &str, path: &[&str], params: &Params) -> Served {
+/// `/v1/payment_methods...`
+pub(crate) fn payment_methods(world: &mut World, method: &str, path: &[&str], params: &Params) -> Served {
     Some(match (method, path) {
-        ("POST", []) => create_refund(world, params),
-        ("GET", []) => list_refunds(world, params),
-        ("GET", [id]) => get_refund(world, id, params),
+        ("GET", []) => list_payment_methods(world, params),
+        ("GET", [id]) => get_payment_method(world, id, params),
+        ("POST", [id, "attach"]) => attach(world, id, params),
+        ("POST", [id, "detach"]) => detach(world, id, params),
         _ => return None,
     })
 }
 
-fn create_refund(world: &mut World, params: &Params) -> Result<Value, Refusal> {
-    params.allow(&[
-        COMMON,
-        &["charge", "payment_intent", "amount", "reason", "metadata.*"],
-    ])?;
-    let charge = match (params.text("charge"), params.text("payment_intent")) {
-        (Some(charge), _) => world
-            .charges
-            .get(charge)
-            .ok_or_else(|| Refusal::missing("charge", charge).param("charge"))?,
-        (None, Some(intent)) => {
-            let mut of_it = world
-                .charges
-                .newest()
-                .filter(|row| row.payment_intent == intent && row.succeeded);
-            let refusal = || Refusal::missing("payment_intent", intent).param("payment_intent");
-            of_it.next().ok_or_else(refusal)?
-        }
-        (None, None) => {
-            let message =
-                "One of the following params should be provided for this request: payment_intent or charge.";
-            return Err(Refusal::invalid(message));
-        }
-    };
-    if !charge.succeeded {
-        return Err(Refusal::invalid(format!(
-            "Charge {} has not been captured.",
-            charge.id
-        )));
-    }
-    let charge = charge.id.clone();
-    let reason = params.choice("reason", &REASONS)?.map(str::to_owned);
-    let metadata = params.metadata("metadata")?;
-    let id = world.refund(&charge, params.integer("amount")?, reason)?;
-    if let Some(refund) = world.refunds.get_mut(&id) {
-        refund.metadata = metadata;
-    }
-    get_refund(world, &id, &Params::default())
-}
-
-fn get_refund(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
-    params.allow(&[COMMON])?;
-    let refund = world
-        .refunds
+fn found<'a>(world: &'a World, id: &str) -> Result<&'a PaymentMethod, Refusal> {
+    world
+        .payment_methods
         .get(id)
-        .ok_or_else(|| Refusal::not_found("refund", id))?;
-    Ok(shape::refund(refund))
-}
-
-fn list_refunds(world: &World, params: &Params) -> Result<Value, Refusal> {
-    params.allow(&[PAGING, &["charge", "payment_intent"]])?;
-    let keep = |row: &Refund| {
-        params.text("charge").is_none_or(|id| row.charge == id)
-            && params
-                .text("payment_intent")
-                .is_none_or(|id| row.payment_intent == id)
-    };
-    page(&world.refunds, params, "/v1/refunds", keep, shape::refund)
-}
-
-/// `/v1/payment_methods/{id}`
-pub(crate) fn payment_methods(world: &World, method: &str, path: &[&str], params: &Params) -> Served {
-    match (method, path) {
-        ("GET", [id]) => Some(get_payment_method(world, id, params)),
-        _ => None,
-    }
+        .ok_or_else(|| Refusal::not_found("PaymentMethod", id))
 }
 
 fn get_payment_method(world: &World, id: &str, params: &Params) -> Result<Value, Refusal> {
     params.allow(&[COMMON])?;
-    let method = world
-        .payment_methods
-        .get(id)
-        .ok_or_else(|| Refusal::not_found("PaymentMethod", id))?;
-    Ok(shape::payment_method(world, method))
+    Ok(shape::payment_method(world, found(world, id)?))
+}
+
+fn list_payment_methods(world: &World, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[PAGING, &["customer", "type"]])?;
+    let customer = params.required("customer")?;
+    world
+        .customer(customer)
+        .map_err(|refusal| refusal.param("customer"))?;
+    let days = params.choice("type", &KINDS)?;
+    let keep = |row: &PaymentMethod| {
+        row.customer.as_deref() == Some(customer) && days.is_none_or(|days| row.card.takes_days() == days)
+    };
+    page(
+        &world.payment_methods,
+        params,
+        "/v1/payment_methods",
+        keep,
+        |row| shape::payment_method(world, row),
+    )
+}
+
+/// The simulated kinds of payment, and whether they take days.
+pub(super) const KINDS: [(&str, bool); 2] = [("card", false), ("us_bank_account", true)];
+
+/// Puts one of Stripe's shorthand cards on file.
+fn attach(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON, &["customer"]])?;
+    let customer = params.required("customer")?;
+    world
+        .customer(customer)
+        .map_err(|refusal| refusal.param("customer"))?;
+    let card = Card::from_shorthand(id).ok_or_else(|| Refusal::not_found("PaymentMethod", id))?;
+    let before = world.customer(customer)?.card.clone();
+    let id = world.attach_card(customer, card)?;
+    // Attaching alone does not make it the one that invoices are charged to.
+    world.change_customer(customer, |row| row.card = before.or_else(|| Some(id.clone())))?;
+    get_payment_method(world, &id, &Params::default())
+}
+
+fn detach(world: &mut World, id: &str, params: &Params) -> Result<Value, Refusal> {
+    params.allow(&[COMMON])?;
+    let customer = found(world, id)?.customer.clone();
+    let Some(customer) = customer else {
+        let message =
+            "The payment method you provided is not attached to a customer so detachment is impossible.";
+        return Err(Refusal::invalid(message));
+    };
+    world.detach_card(&customer, id)?;
+    get_payment_method(world, id, &Params::default())
 }

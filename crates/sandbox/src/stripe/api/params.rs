@@ -281,6 +281,18 @@ impl Params {
         Ok(metadata)
     }
 
+    /// The same with the cursors of a list put into another kind of id, where they can be.
+    #[must_use]
+    pub fn with_cursors(&self, other: impl Fn(&str) -> Option<String>) -> Self {
+        let mut params = self.clone();
+        for (name, node) in &mut params.entries {
+            if let ("starting_after" | "ending_before", Node::Text(id)) = (name.as_str(), node) {
+                *id = other(id).unwrap_or_else(|| id.clone());
+            }
+        }
+        params
+    }
+
     /// All parameters as flat pairs.
     pub fn flat(&self) -> Vec<(String, String)> {
         let mut pairs = Vec::new();

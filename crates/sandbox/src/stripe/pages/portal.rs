@@ -104,7 +104,7 @@ fn pay(world: &mut World, subscription: &str) -> Result<(), Refusal> {
     let open = world.open_invoice(subscription)?;
     let invoice = open.ok_or_else(|| Refusal::invalid("There is nothing to pay."))?;
     match world.pay_invoice(&invoice, Means::FirstTime)? {
-        Outcome::Paid => Ok(()),
+        Outcome::Paid | Outcome::Processing => Ok(()),
         Outcome::Declined => Err(Refusal::declined()),
         Outcome::ActionRequired => Err(Refusal::action_required()),
     }

@@ -1,109 +1,23 @@
-//! Customers, products, prices and subscriptions.
+//! Customers, subscriptions and their items.
 
 use serde_json::{Map, Value, json};
 
-use crate::stripe::shape;
+use crate::stripe::shape::{self, legacy};
 use crate::stripe::world::World;
-use crate::stripe::world::catalog::{Price, Product, Recurring};
 use crate::stripe::world::customer::Customer;
 use crate::stripe::world::invoice::InvoiceStatus;
 use crate::stripe::world::subscription::{Item, Status, Subscription};
 
-/// A product.
-pub(crate) fn product(world: &World, product: &Product) -> Value {
-    json!({
-        "id": product.id,
-        "object": "product",
-        "active": product.active,
-        "created": product.created,
-        "default_price": null,
-        "description": product.description,
-        "images": [],
-        "livemode": world.livemode,
-        "marketing_features": [],
-        "metadata": product.metadata,
-        "name": product.name,
-        "package_dimensions": null,
-        "shippable": null,
-        "statement_descriptor": null,
-        "tax_code": null,
-        "tax_details": null,
-        "type": "service",
-        "unit_label": null,
-        "updated": product.updated,
-        "url": null,
-    })
-}
-
-/// A price.
-pub(crate) fn price(world: &World, price: &Price) -> Value {
-    json!({
-        "id": price.id,
-        "object": "price",
-        "active": price.active,
-        "billing_scheme": "per_unit",
-        "created": price.created,
-        "currency": price.currency,
-        "custom_unit_amount": null,
-        "livemode": world.livemode,
-        "lookup_key": price.lookup_key,
-        "metadata": price.metadata,
-        "nickname": price.nickname,
-        "product": price.product,
-        "recurring": price.recurring.map(recurring),
-        "tax_behavior": "unspecified",
-        "tiers_mode": null,
-        "transform_quantity": null,
-        "type": if price.recurring.is_some() { "recurring" } else { "one_time" },
-        "unit_amount": price.unit_amount,
-        "unit_amount_decimal": price.unit_amount.to_string(),
-    })
-}
-
-fn recurring(recurring: Recurring) -> Value {
-    json!({
-        "interval": recurring.interval.name(),
-        "interval_count": recurring.count,
-        "meter": null,
-        "trial_period_days": null,
-        "usage_type": "licensed",
-    })
-}
-
-/// The older name of a recurring price, which items still carry.
-fn plan(world: &World, price: &Price) -> Value {
-    let recurring = price.recurring.map(recurring).unwrap_or_default();
-    json!({
-        "id": price.id,
-        "object": "plan",
-        "active": price.active,
-        "amount": price.unit_amount,
-        "amount_decimal": price.unit_amount.to_string(),
-        "billing_scheme": "per_unit",
-        "created": price.created,
-        "currency": price.currency,
-        "interval": recurring.get("interval"),
-        "interval_count": recurring.get("interval_count"),
-        "livemode": world.livemode,
-        "metadata": price.metadata,
-        "meter": null,
-        "nickname": price.nickname,
-        "product": price.product,
-        "tiers_mode": null,
-        "transform_usage": null,
-        "trial_period_days": null,
-        "usage_type": "licensed",
-    })
-}
+/// How many of its items a subscription carries; the others are listed on their own.
+const ITEMS_WITHIN: usize = 10;
 
 /// A customer; a deleted one is only a trace.
 pub(crate) fn customer(world: &World, customer: &Customer) -> Value {
     if customer.deleted {
         return shape::deleted("customer", customer);
     }
-    let owes = world.invoices.rows().iter().any(|invoice| {
-        invoice.status == InvoiceStatus::Open && invoice.attempt_count > 0 && invoice.customer == customer.id
-    });
+    let mut invoices = world.invoices.of(&customer.id);
+    let owes = invoices.any(|invoice| invoice.status == InvoiceStatus::Open && invoice.attempt_count > 0);
     json!({
         "id": customer.id,
         "object": "customer",
@@ -132,21 +46,22 @@ pub(crate) fn customer(world: &World, customer: &Customer) -> Value {
         "preferred_locales": [],
         "shipping": null,
         "tax_exempt": "none",
-        "test_clock": null,
+        "test_clock": customer.test_clock,
     })
 }
 
 /// A subscription.
 pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value {
-    let items: Vec<Value> = subscription
-        .items
-        .iter()
-        .map(|row| item(world, &subscription.id, row))
-        .collect();
-    let url = format!("/v1/subscription_items?subscription={}", subscription.id);
+    let discount = subscription.discounts.first();
+    let discount = discount.and_then(|id| world.discounts.get(id));
     let mut object = fixed_fields();
     let fields = json!({
         "id": subscription.id,
+        "automatic_tax": {
+            "disabled_reason": null,
+            "enabled": subscription.automatic_tax,
+            "liability": subscription.automatic_tax.then(|| json!({ "type": "self" })),
+        },
         "billing_cycle_anchor": subscription.billing_cycle_anchor,
         "cancel_at": subscription.cancel_at,
         "cancel_at_period_end": subscription.cancel_at_period_end,
@@ -162,8 +77,9 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
         "customer": subscription.customer,
         "default_payment_method": subscription.payment_method,
         "description": subscription.description,
+        "discounts": subscription.discounts,
         "ended_at": subscription.ended_at,
-        "items": shape::list(&url, &items),
+        "items": items(world, subscription),
         "latest_invoice": subscription.latest_invoice,
         "livemode": world.livemode,
         "metadata": subscription.metadata,
@@ -171,19 +87,22 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
             "behavior": pause.behavior.name(),
             "resumes_at": pause.resumes_at,
         })),
+        "pending_update": pending_update(world, subscription),
         "start_date": subscription.trial.map_or(subscription.created, |(start, _)| start),
         "status": subscription.status.name(),
+        "test_clock": world.clock_behind(&subscription.customer),
         "trial_end": subscription.trial.map(|(_, end)| end),
         "trial_settings": { "end_behavior": {
             "billing_cycle_anchor": null,
             "missing_payment_method": subscription.missing_payment_method.name(),
         } },
         "trial_start": subscription.trial.map(|(start, _)| start),
+        legacy::ONLY: { "discount": discount.map(|discount| shape::discount(world, discount)) },
     });
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
-    if let (Status::Paused, Some(paused)) = (subscription.status, subscription.paused) {
+    if let (Status::Paused, Some(paused)) = (subscription.status, &subscription.paused) {
         let details = json!({ "paused": {
             "subscription": { "type": paused.reason.name() },
             "transitioned_at": paused.since,
@@ -194,13 +113,42 @@ pub(crate) fn subscription(world: &World, subscription: &Subscription) -> Value 
     Value::Object(object)
 }
 
+fn items(world: &World, subscription: &Subscription) -> Value {
+    let within = subscription.items.iter().take(ITEMS_WITHIN);
+    let within: Vec<Value> = within.map(|row| item(world, &subscription.id, row)).collect();
+    let url = format!("/v1/subscription_items?subscription={}", subscription.id);
+    let mut list = shape::list(&url, &within);
+    if let Some(map) = list.as_object_mut() {
+        map.insert(
+            "has_more".to_owned(),
+            json!(subscription.items.len() > ITEMS_WITHIN),
+        );
+    }
+    list
+}
+
+fn pending_update(world: &World, subscription: &Subscription) -> Option<Value> {
+    let update = subscription.pending_update.as_ref()?;
+    let items = update.items.iter().map(|row| item(world, &subscription.id, row));
+    Some(json!({
+        "billing_cycle_anchor": update.billing_cycle_anchor,
+        "cancel_at_period_end": null,
+        "discount": null,
+        "discounts": null,
+        "expires_at": update.expires_at,
+        "metadata": null,
+        "subscription_items": items.collect::<Vec<_>>(),
+        "trial_end": null,
+        "trial_from_plan": null,
+    }))
+}
+
 /// What never differs, because the simulator has no more than one value for it.
 fn fixed_fields() -> Map<String, Value> {
     let fields = json!({
         "object": "subscription",
         "application": null,
         "application_fee_percent": null,
-        "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
         "billing_cycle_anchor_config": null,
         "billing_mode": { "flexible": { "proration_discounts": "included" }, "type": "flexible" },
         "billing_schedules": [],
@@ -210,7 +158,6 @@ fn fixed_fields() -> Map<String, Value> {
         "days_until_due": null,
         "default_source": null,
         "default_tax_rates": [],
-        "discounts": [],
         "invoice_settings": {
             "account_tax_ids": null,
             "custom_fields": null,
@@ -228,9 +175,7 @@ fn fixed_fields() -> Map<String, Value> {
         },
         "pending_invoice_item_interval": null,
         "pending_setup_intent": null,
-        "pending_update": null,
         "schedule": null,
-        "test_clock": null,
         "transfer_data": null,
     });
     match fields {
@@ -239,7 +184,8 @@ fn fixed_fields() -> Map<String, Value> {
     }
 }
 
-fn item(world: &World, subscription: &str, item: &Item) -> Value {
+/// An item of a subscription.
+pub(crate) fn item(world: &World, subscription: &str, item: &Item) -> Value {
     let found = world.prices.get(&item.price);
     json!({
         "id": item.id,
@@ -251,8 +197,8 @@ fn item(world: &World, subscription: &str, item: &Item) -> Value {
         "current_trial": null,
         "discounts": [],
         "metadata": item.metadata,
-        "plan": found.map(|found| plan(world, found)),
-        "price": found.map(|found| price(world, found)),
+        "plan": found.map(|found| shape::plan(world, found)),
+        "price": found.map(|found| shape::price(world, found)),
         "quantity": item.quantity,
         "subscription": subscription,
         "tax_rates": [],

@@ -10,6 +10,7 @@ use crate::stripe::world::session::{CheckoutSession, Mode, PortalSession, Sessio
 pub(crate) fn checkout(world: &World, session: &CheckoutSession) -> Value {
     let open = session.status == SessionStatus::Open;
     let total = world.checkout_total(session);
+    let sums = total.map(|total| sums(world, session, total));
     let paid = world.checkout_payment_status(session);
     let mut object = fixed_fields();
     let details = session
@@ -25,8 +26,14 @@ pub(crate) fn checkout(world: &World, session: &CheckoutSession) -> Value {
     let fields = json!({
         "id": session.id,
         "allow_promotion_codes": session.allow_promotion_codes,
-        "amount_subtotal": total,
+        "amount_subtotal": sums.map(|(subtotal, _)| subtotal),
         "amount_total": total,
+        "automatic_tax": {
+            "enabled": session.automatic_tax,
+            "liability": session.automatic_tax.then(|| json!({ "type": "self" })),
+            "provider": session.automatic_tax.then_some("stripe"),
+            "status": session.automatic_tax.then_some(if open { "requires_location_inputs" } else { "complete" }),
+        },
         "cancel_url": session.cancel_url,
         "client_reference_id": session.client_reference_id,
         "created": session.created,
@@ -35,6 +42,7 @@ pub(crate) fn checkout(world: &World, session: &CheckoutSession) -> Value {
         "customer_creation": session.customer_creation.clone().or_else(|| default_creation(session)),
         "customer_details": details,
         "customer_email": session.customer_email,
+        "discounts": shape::checkout_discounts(session),
         "expires_at": session.expires_at,
         "invoice": session.invoice,
         "livemode": world.livemode,
@@ -42,14 +50,16 @@ pub(crate) fn checkout(world: &World, session: &CheckoutSession) -> Value {
         "metadata": session.metadata,
         "mode": session.mode.name(),
         "payment_intent": session.payment_intent,
-        "payment_method_collection": (session.mode == Mode::Subscription).then_some("always"),
+        "payment_method_collection": (session.mode == Mode::Subscription)
+            .then_some(if session.card_if_required { "if_required" } else { "always" }),
+        "payment_method_types": kinds(session),
         "payment_status": paid,
         "setup_intent": session.setup_intent,
         "status": session.status.name(),
         "subscription": session.subscription,
         "success_url": session.success_url,
-        "total_details": total.map(|_| json!({
-            "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0,
+        "total_details": sums.map(|(_, off)| json!({
+            "amount_discount": off, "amount_shipping": 0, "amount_tax": 0,
         })),
         "url": open.then(|| format!("{}/c/pay/{}", world.origin, session.id)),
     });
@@ -57,6 +67,23 @@ pub(crate) fn checkout(world: &World, session: &CheckoutSession) -> Value {
         object.extend(fields);
     }
     object
+}
+
+/// What is paid at once before discounts, and what they take off it. A trial makes both nothing.
+fn sums(world: &World, session: &CheckoutSession, total: i64) -> (i64, i64) {
+    if world.begins_with_trial(session) {
+        return (0, 0);
+    }
+    let lines = world.checkout_lines(session);
+    let subtotal = lines.iter().map(|line| line.amount).sum::<i64>();
+    (subtotal, subtotal - total)
+}
+
+fn kinds(session: &CheckoutSession) -> Vec<String> {
+    if session.payment_method_types.is_empty() {
+        return vec!["card".to_owned(), "us_bank_account".to_owned()];
+    }
+    session.payment_method_types.clone()
 }
 
 fn default_creation(session: &CheckoutSession) -> Option<String> {
@@ -73,7 +100,6 @@ fn fixed_fields() -> Value {
         "adaptive_pricing": { "enabled": false },
         "after_expiration": null,
         "allowed_payment_method_types": null,
-        "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
         "billing_address_collection": null,
         "client_secret": null,
         "collected_information": null,
@@ -86,7 +112,6 @@ fn fixed_fields() -> Value {
             "terms_of_service_acceptance": null,
         },
         "customer_account": null,
-        "discounts": [],
         "integration_identifier": null,
         "invoice_creation": null,
         "managed_payments": { "enabled": false },
@@ -94,7 +119,6 @@ fn fixed_fields() -> Value {
         "payment_link": null,
         "payment_method_configuration_details": null,
         "payment_method_options": { "card": { "request_three_d_secure": "automatic" } },
-        "payment_method_types": ["card"],
         "permissions": null,
         "phone_number_collection": { "enabled": false },
         "recovered_from": null,
@@ -110,20 +134,18 @@ fn fixed_fields() -> Value {
 
 /// The lines of a checkout session, which it carries only when they are asked for.
 pub(crate) fn checkout_lines(world: &World, session: &CheckoutSession) -> Value {
-    let lines = session.lines.iter().filter_map(|line| {
+    let lines = world.checkout_lines(session).into_iter().filter_map(|line| {
         let price = world.prices.get(&line.price)?;
-        let product = world.products.get(&price.product);
-        let amount = price.unit_amount * line.quantity;
         Some(json!({
             "id": line.id,
             "object": "item",
             "adjustable_quantity": null,
-            "amount_discount": 0,
-            "amount_subtotal": amount,
+            "amount_discount": line.amount - line.net(),
+            "amount_subtotal": line.amount,
             "amount_tax": 0,
-            "amount_total": amount,
+            "amount_total": line.net(),
             "currency": price.currency,
-            "description": product.map(|product| product.name.clone()),
+            "description": line.description,
             "metadata": {},
             "price": shape::price(world, price),
             "quantity": line.quantity,

@@ -17,29 +17,21 @@ pub(crate) fn event(world: &World, event: &Event) -> Value {
     let pending = of_event
         .filter(|delivery| delivery.state != DeliveryState::Delivered)
         .count();
-    with_pending(world, event, pending)
+    shape::shown(with_pending(event, pending))
 }
 
 /// An event as one endpoint gets it, in the endpoint's version.
-pub(crate) fn event_for(world: &World, event: &Event, endpoint: &Endpoint) -> Value {
-    let mut value = with_pending(world, event, 1);
-    let Some(version) = endpoint.api_version.as_deref() else {
-        return value;
-    };
-    if shape::is_legacy(version) {
-        for part in ["/data/object", "/data/previous_attributes"] {
-            if let Some(object) = value.pointer_mut(part) {
-                shape::for_version(object, version);
-            }
-        }
-    }
+pub(crate) fn event_for(event: &Event, endpoint: &Endpoint) -> Value {
+    let mut value = with_pending(event, 1);
+    let version = endpoint.api_version.as_deref().unwrap_or(API_VERSION);
+    shape::for_version(&mut value, version);
     if let Some(map) = value.as_object_mut() {
         map.insert("api_version".to_owned(), json!(version));
     }
     value
 }
 
-fn with_pending(world: &World, event: &Event, pending: usize) -> Value {
+fn with_pending(event: &Event, pending: usize) -> Value {
     // What was written as JSON reads as JSON.
     let object: Value = serde_json::from_str(&event.object).unwrap_or_default();
     let mut data = json!({ "object": object });
@@ -52,7 +44,7 @@ fn with_pending(world: &World, event: &Event, pending: usize) -> Value {
         "api_version": API_VERSION,
         "created": event.created,
         "data": data,
-        "livemode": world.livemode,
+        "livemode": event.livemode,
         "pending_webhooks": pending,
         "request": { "id": event.cause.request, "idempotency_key": event.cause.idempotency_key },
         "type": event.kind,

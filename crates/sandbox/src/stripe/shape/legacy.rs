@@ -11,19 +11,36 @@ pub(crate) fn is_legacy(version: &str) -> bool {
     version < FIRST_NEW_VERSION
 }
 
-/// Turns every subscription and invoice within `value` into the version's shape.
+/// The name under which objects carry what only older versions tell; it never leaves the simulator.
+pub(crate) const ONLY: &str = "~legacy";
+
+/// Turns every object within `value` into the version's shape.
 pub(crate) fn for_version(value: &mut Value, version: &str) {
-    if !is_legacy(version) {
-        return;
-    }
+    convert(value, is_legacy(version));
+}
+
+fn convert(value: &mut Value, legacy: bool) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| for_version(item, version)),
+        Value::Array(items) => items.iter_mut().for_each(|item| convert(item, legacy)),
         Value::Object(map) => {
-            map.values_mut().for_each(|item| for_version(item, version));
+            let only = map.remove(ONLY);
+            if let (true, Some(Value::Object(only))) = (legacy, only) {
+                map.extend(only);
+            }
+            map.values_mut().for_each(|item| convert(item, legacy));
+            if !legacy {
+                return;
+            }
             match map.get("object").and_then(Value::as_str) {
                 Some("subscription") => subscription(map),
                 Some("invoice") => invoice(map),
                 Some("line_item") => line(map),
+                Some("discount") => {
+                    map.remove("source");
+                }
+                Some("promotion_code") => {
+                    map.remove("promotion");
+                }
                 _ => changed_items(map),
             }
         }
@@ -59,7 +76,6 @@ fn subscription(map: &mut Map<String, Value>) {
     };
     map.insert("plan".to_owned(), of_single("plan"));
     map.insert("quantity".to_owned(), of_single("quantity"));
-    map.insert("discount".to_owned(), Value::Null);
 }
 
 /// `previous_attributes` of a subscription has the items but not the word `subscription`.
@@ -104,7 +120,6 @@ fn invoice(map: &mut Map<String, Value>) {
     map.insert("paid".to_owned(), json!(paid));
     map.insert("paid_out_of_band".to_owned(), json!(false));
     map.insert("tax".to_owned(), Value::Null);
-    map.insert("discount".to_owned(), Value::Null);
     map.remove("amount_overpaid");
 }
 
@@ -156,6 +171,20 @@ mod tests {
         assert_eq!(value["subscription_details"]["metadata"]["a"], "b");
         assert_eq!(value["paid"], true);
         assert!(value.get("parent").is_none());
+    }
+
+    #[test]
+    fn what_only_older_versions_tell_is_told_by_no_newer_one() {
+        let told = |version: &str| {
+            let mut value = json!({ "data": { "object": "charge", ONLY: { "invoice": "in_1" } } });
+            for_version(&mut value, version);
+            value["data"].clone()
+        };
+        assert_eq!(
+            told("2024-06-20"),
+            json!({ "object": "charge", "invoice": "in_1" })
+        );
+        assert_eq!(told("2026-09-30.endive"), json!({ "object": "charge" }));
     }
 
     #[test]

@@ -2,20 +2,31 @@
 
 mod billing;
 mod buying;
+mod catalog;
+mod clock;
+mod discount;
+mod dispute;
 mod event;
+mod invoice;
 mod legacy;
 mod money;
 mod previous;
 
 use serde_json::{Value, json};
 
-pub(crate) use billing::{customer, price, product, subscription};
+pub(crate) use billing::{customer, item, subscription};
 pub(crate) use buying::{checkout, checkout_lines, portal};
+pub(crate) use catalog::{plan, price, product};
+pub(crate) use clock::test_clock;
+pub(crate) use discount::{checkout_discounts, coupon, discount, promotion_code};
+pub(crate) use dispute::{dispute, fraud_warning};
 pub(crate) use event::{endpoint, event, event_for};
-pub(crate) use legacy::{for_version, is_legacy};
-pub(crate) use money::{charge, invoice, invoice_payments, payment_method, refund};
+pub(crate) use invoice::{invoice, invoice_payment, invoice_payments, line};
+pub(crate) use legacy::{ONLY as LEGACY_ONLY, for_version, is_legacy};
+pub(crate) use money::{charge, payment_intent, payment_method, refund};
 pub(crate) use previous::previous_attributes;
 
+use crate::stripe::config::API_VERSION;
 use crate::stripe::world::{Row, World};
 
 /// A whole list in one page.
@@ -23,30 +34,50 @@ pub(crate) fn list(url: &str, data: &[Value]) -> Value {
     json!({ "object": "list", "data": data, "has_more": false, "url": url })
 }
 
+/// A value in the account's version, without what only older versions carry.
+pub(crate) fn shown(mut value: Value) -> Value {
+    for_version(&mut value, API_VERSION);
+    value
+}
+
 /// Any object by its id, as expansion needs it.
 pub(crate) fn by_id(world: &World, id: &str) -> Option<Value> {
-    if let Some(found) = world.customers.get(id) {
-        return Some(customer(world, found));
-    }
-    if let Some(found) = world.subscriptions.get(id) {
-        return Some(subscription(world, found));
-    }
-    if let Some(found) = world.invoices.get(id) {
-        return Some(invoice(world, found));
-    }
-    if let Some(found) = world.products.get(id) {
-        return Some(product(world, found));
-    }
-    if let Some(found) = world.prices.get(id) {
-        return Some(price(world, found));
-    }
-    if let Some(found) = world.payment_methods.get(id) {
-        return Some(payment_method(world, found));
-    }
-    if let Some(found) = world.charges.get(id) {
-        return Some(charge(world, found));
-    }
-    world.checkouts.get(id).map(|found| checkout(world, found))
+    let found = world.customers.get(id).map(|found| customer(world, found));
+    found
+        .or_else(|| {
+            world
+                .subscriptions
+                .get(id)
+                .map(|found| subscription(world, found))
+        })
+        .or_else(|| world.invoices.get(id).map(|found| invoice(world, found)))
+        .or_else(|| world.products.get(id).map(|found| product(world, found)))
+        .or_else(|| world.prices.get(id).map(|found| price(world, found)))
+        .or_else(|| {
+            world
+                .payment_methods
+                .get(id)
+                .map(|found| payment_method(world, found))
+        })
+        .or_else(|| {
+            world
+                .payment_intents
+                .get(id)
+                .map(|found| payment_intent(world, found))
+        })
+        .or_else(|| world.charges.get(id).map(|found| charge(world, found)))
+        .or_else(|| world.refunds.get(id).map(refund))
+        .or_else(|| world.disputes.get(id).map(|found| dispute(world, found)))
+        .or_else(|| world.checkouts.get(id).map(|found| checkout(world, found)))
+        .or_else(|| world.discounts.get(id).map(|found| discount(world, found)))
+        .or_else(|| {
+            world
+                .promotion_codes
+                .get(id)
+                .map(|found| promotion_code(world, found))
+        })
+        .or_else(|| world.test_clocks.get(id).map(|found| test_clock(world, found)))
+        .or_else(|| world.coupons.get(id).map(|found| coupon(world, found)))
 }
 
 /// The answer for an object that was deleted.

@@ -1,206 +1,16 @@
-//! Invoices, charges, refunds and cards.
+//! Payments, charges, refunds and cards.
 
 use serde_json::{Value, json};
 
-use crate::stripe::shape;
+use crate::stripe::shape::legacy;
 use crate::stripe::world::World;
 use crate::stripe::world::customer::PaymentMethod;
-use crate::stripe::world::invoice::{Invoice, InvoiceStatus, Line};
-use crate::stripe::world::payment::{Charge, Refund};
-
-/// An invoice.
-pub(crate) fn invoice(world: &World, invoice: &Invoice) -> Value {
-    let lines: Vec<Value> = invoice
-        .lines
-        .iter()
-        .map(|row| line(world, invoice, row))
-        .collect();
-    let customer = world.customers.get(&invoice.customer);
-    let final_url = invoice
-        .finalized_at
-        .map(|_| format!("{}/i/{}", world.origin, invoice.id));
-    let total = invoice.total();
-    let mut object = fixed_fields();
-    let fields = json!({
-        "id": invoice.id,
-        "amount_due": invoice.amount_due(),
-        "amount_paid": invoice.amount_paid,
-        "amount_remaining": invoice.amount_due() - invoice.amount_paid,
-        "attempt_count": invoice.attempt_count,
-        "attempted": invoice.attempt_count > 0,
-        "auto_advance": invoice.status == InvoiceStatus::Open && invoice.next_payment_attempt.is_some(),
-        "billing_reason": invoice.billing_reason,
-        "created": invoice.created,
-        "currency": invoice.currency,
-        "customer": invoice.customer,
-        "customer_email": customer.and_then(|customer| customer.email.clone()),
-        "customer_name": customer.and_then(|customer| customer.name.clone()),
-        "effective_at": invoice.finalized_at,
-        "ending_balance": invoice.finalized_at.map(|_| 0),
-        "hosted_invoice_url": final_url,
-        "invoice_pdf": final_url.as_ref().map(|url| format!("{url}/pdf")),
-        "lines": shape::list(&format!("/v1/invoices/{}/lines", invoice.id), &lines),
-        "livemode": world.livemode,
-        "metadata": invoice.metadata,
-        "next_payment_attempt": invoice.next_payment_attempt,
-        "number": invoice.number,
-        "parent": parent(invoice),
-        "period_end": invoice.period.1,
-        "period_start": invoice.period.0,
-        "status": invoice.status.name(),
-        "status_transitions": {
-            "finalized_at": invoice.finalized_at,
-            "marked_uncollectible_at": invoice.uncollectible_at,
-            "paid_at": invoice.paid_at,
-            "voided_at": invoice.voided_at,
-        },
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_excluding_tax": total,
-        "webhooks_delivered_at": invoice.finalized_at,
-    });
-    if let (Value::Object(object), Value::Object(fields)) = (&mut object, fields) {
-        object.extend(fields);
-    }
-    object
-}
-
-fn parent(invoice: &Invoice) -> Value {
-    let Some(subscription) = &invoice.subscription else {
-        return Value::Null;
-    };
-    json!({
-        "quote_details": null,
-        "subscription_details": {
-            "metadata": invoice.subscription_metadata,
-            "subscription": subscription,
-        },
-        "type": "subscription_details",
-    })
-}
-
-fn fixed_fields() -> Value {
-    json!({
-        "object": "invoice",
-        "account_country": "US",
-        "account_name": "Simulated Stripe account",
-        "account_tax_ids": null,
-        "amount_overpaid": 0,
-        "amount_shipping": 0,
-        "application": null,
-        "automatic_tax": {
-            "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null,
-        },
-        "automatically_finalizes_at": null,
-        "collection_method": "charge_automatically",
-        "custom_fields": null,
-        "customer_account": null,
-        "customer_address": null,
-        "customer_phone": null,
-        "customer_shipping": null,
-        "customer_tax_exempt": "none",
-        "customer_tax_ids": [],
-        "default_payment_method": null,
-        "default_source": null,
-        "default_tax_rates": [],
-        "description": null,
-        "discounts": [],
-        "due_date": null,
-        "footer": null,
-        "from_invoice": null,
-        "issuer": { "type": "self" },
-        "last_finalization_error": null,
-        "latest_revision": null,
-        "on_behalf_of": null,
-        "payment_settings": {
-            "default_mandate": null, "payment_method_options": null, "payment_method_types": null,
-        },
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": null,
-        "rendering": null,
-        "shipping_cost": null,
-        "shipping_details": null,
-        "starting_balance": 0,
-        "statement_descriptor": null,
-        "test_clock": null,
-        "total_discount_amounts": [],
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-    })
-}
-
-fn line(world: &World, invoice: &Invoice, line: &Line) -> Value {
-    let price = world.prices.get(&line.price);
-    let parent = line.item.as_ref().map(|item| {
-        json!({
-            "invoice_item_details": null,
-            "subscription_item_details": {
-                "invoice_item": null,
-                "proration": line.proration,
-                "proration_details": { "credited_items": null },
-                "subscription": invoice.subscription,
-                "subscription_item": item,
-            },
-            "type": "subscription_item_details",
-        })
-    });
-    json!({
-        "id": line.id,
-        "object": "line_item",
-        "amount": line.amount,
-        "currency": invoice.currency,
-        "description": line.description,
-        "discount_amounts": [],
-        "discountable": !line.proration,
-        "discounts": [],
-        "invoice": invoice.id,
-        "livemode": world.livemode,
-        "metadata": {},
-        "parent": parent,
-        "period": { "end": line.period.1, "start": line.period.0 },
-        "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": { "price": line.price, "product": price.map(|price| price.product.clone()) },
-            "type": "price_details",
-            "unit_amount_decimal": price.map(|price| price.unit_amount.to_string()),
-        },
-        "quantity": line.quantity,
-        "quantity_decimal": line.quantity.to_string(),
-        "subscription": invoice.subscription,
-        "subtotal": line.amount,
-        "taxes": [],
-    })
-}
-
-/// The payments of an invoice, which it carries only when they are asked for.
-pub(crate) fn invoice_payments(world: &World, invoice: &Invoice) -> Value {
-    let data: Vec<Value> = invoice
-        .payment_intent
-        .iter()
-        .map(|intent| {
-            json!({
-                "id": format!("inpay_{}", intent.trim_start_matches("pi_")),
-                "object": "invoice_payment",
-                "amount_paid": invoice.paid_at.map(|_| invoice.amount_paid),
-                "amount_requested": invoice.amount_due(),
-                "created": invoice.created,
-                "currency": invoice.currency,
-                "invoice": invoice.id,
-                "is_default": true,
-                "livemode": world.livemode,
-                "payment": { "payment_intent": intent, "type": "payment_intent" },
-                "status": if invoice.paid_at.is_some() { "paid" } else { "open" },
-                "status_transitions": { "canceled_at": null, "paid_at": invoice.paid_at },
-            })
-        })
-        .collect();
-    shape::list(&format!("/v1/invoices/{}/payments", invoice.id), &data)
-}
+use crate::stripe::world::payment::{Charge, IntentStatus, PaymentIntent, Refund, RefundStatus};
 
 /// A charge.
 pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
+    let method = charge.payment_method.as_ref();
+    let method = method.and_then(|id| world.payment_methods.get(id));
     let failure = (!charge.succeeded).then_some("card_declined");
     json!({
         "id": charge.id,
@@ -219,7 +29,7 @@ pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
         "currency": charge.currency,
         "customer": charge.customer,
         "description": null,
-        "disputed": false,
+        "disputed": charge.disputed,
         "failure_balance_transaction": null,
         "failure_code": failure,
         "failure_message": failure.map(|_| "Your card was declined."),
@@ -227,11 +37,11 @@ pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
         "livemode": world.livemode,
         "metadata": charge.metadata,
         "on_behalf_of": null,
-        "outcome": null,
+        "outcome": outcome(charge),
         "paid": charge.succeeded,
         "payment_intent": charge.payment_intent,
         "payment_method": charge.payment_method,
-        "payment_method_details": null,
+        "payment_method_details": method.map(details),
         "receipt_email": null,
         "receipt_number": null,
         "receipt_url": null,
@@ -245,12 +55,138 @@ pub(crate) fn charge(world: &World, charge: &Charge) -> Value {
         "status": if charge.succeeded { "succeeded" } else { "failed" },
         "transfer_data": null,
         "transfer_group": null,
+        legacy::ONLY: { "invoice": charge.invoice },
+    })
+}
+
+fn outcome(charge: &Charge) -> Value {
+    json!({
+        "advice_code": null,
+        "network_advice_code": null,
+        "network_decline_code": null,
+        "network_status": if charge.succeeded { "approved_by_network" } else { "declined_by_network" },
+        "reason": (!charge.succeeded).then_some("generic_decline"),
+        "risk_level": "normal",
+        "seller_message": if charge.succeeded { "Payment complete." } else { "The bank declined." },
+        "type": if charge.succeeded { "authorized" } else { "issuer_declined" },
+    })
+}
+
+/// The payment method as a charge remembers it, with the fingerprint that equal numbers share.
+fn details(method: &PaymentMethod) -> Value {
+    if method.card.takes_days() {
+        return json!({ "type": "us_bank_account", "us_bank_account": bank_account(method) });
+    }
+    json!({
+        "type": "card",
+        "card": {
+            "amount_authorized": null,
+            "authorization_code": null,
+            "brand": "visa",
+            "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
+            "country": "US",
+            "exp_month": 12,
+            "exp_year": 2034,
+            "fingerprint": method.fingerprint,
+            "funding": "credit",
+            "installments": null,
+            "last4": method.last4(),
+            "mandate": null,
+            "network": "visa",
+            "network_token": { "used": false },
+            "network_transaction_id": null,
+            "regulated_status": "unregulated",
+            "three_d_secure": null,
+            "wallet": null,
+        },
+    })
+}
+
+fn bank_account(method: &PaymentMethod) -> Value {
+    json!({
+        "account_holder_type": "individual",
+        "account_type": "checking",
+        "bank_name": "SIMULATED BANK",
+        "fingerprint": method.fingerprint,
+        "last4": method.last4(),
+        "routing_number": "110000000",
+    })
+}
+
+/// A payment.
+pub(crate) fn payment_intent(world: &World, intent: &PaymentIntent) -> Value {
+    let open = !matches!(intent.status, IntentStatus::Succeeded | IntentStatus::Canceled);
+    let received = match intent.status {
+        IntentStatus::Succeeded => intent.amount,
+        _ => 0,
+    };
+    let error = intent.declined.then(|| {
+        json!({
+            "charge": intent.latest_charge,
+            "code": "card_declined",
+            "decline_code": "generic_decline",
+            "message": "Your card was declined.",
+            "type": "card_error",
+        })
+    });
+    let action = (intent.status == IntentStatus::RequiresAction)
+        .then(|| json!({ "type": "use_stripe_sdk", "use_stripe_sdk": {} }));
+    json!({
+        "id": intent.id,
+        "object": "payment_intent",
+        "allowed_payment_method_types": null,
+        "amount": intent.amount,
+        "amount_capturable": 0,
+        "amount_details": { "tip": {} },
+        "amount_received": received,
+        "application": null,
+        "application_fee_amount": null,
+        "automatic_payment_methods": null,
+        "canceled_at": intent.canceled_at,
+        "cancellation_reason": intent.canceled_at.map(|_| "void_invoice"),
+        "capture_method": "automatic",
+        "client_secret": format!("{}_secret_sandbox", intent.id),
+        "confirmation_method": "automatic",
+        "created": intent.created,
+        "currency": intent.currency,
+        "customer": intent.customer,
+        "customer_account": null,
+        "description": null,
+        "excluded_payment_method_types": null,
+        "last_payment_error": error,
+        "latest_charge": intent.latest_charge,
+        "livemode": world.livemode,
+        "managed_payments": null,
+        "metadata": intent.metadata,
+        "next_action": action,
+        "on_behalf_of": null,
+        "payment_method": if open && intent.declined { None } else { intent.payment_method.as_ref() },
+        "payment_method_configuration_details": null,
+        "payment_method_options": { "card": {
+            "installments": null, "mandate_options": null, "network": null,
+            "request_three_d_secure": "automatic",
+        } },
+        "payment_method_types": ["card", "us_bank_account"],
+        "payment_record": null,
+        "processing": null,
+        "receipt_email": null,
+        "review": null,
+        "setup_future_usage": intent.invoice.as_ref().map(|_| "off_session"),
+        "shipping": null,
+        "source": null,
+        "statement_descriptor": null,
+        "statement_descriptor_suffix": null,
+        "status": intent.status.name(),
+        "transfer_data": null,
+        "transfer_group": null,
+        legacy::ONLY: { "invoice": intent.invoice },
     })
 }
 
 /// A refund.
 pub(crate) fn refund(refund: &Refund) -> Value {
-    json!({
+    let failed = refund.status == RefundStatus::Failed;
+    let mut object = json!({
         "id": refund.id,
         "object": "refund",
         "amount": refund.amount,
@@ -267,39 +203,55 @@ pub(crate) fn refund(refund: &Refund) -> Value {
         "reason": refund.reason,
         "receipt_number": null,
         "source_transfer_reversal": null,
-        "status": "succeeded",
+        "status": refund.status.name(),
         "transfer_reversal": null,
-    })
+    });
+    if let (true, Some(map)) = (failed, object.as_object_mut()) {
+        map.insert("failure_reason".to_owned(), json!("expired_or_canceled_card"));
+    }
+    if let (RefundStatus::Pending, Some(map)) = (refund.status, object.as_object_mut()) {
+        map.insert("pending_reason".to_owned(), json!("processing"));
+    }
+    object
 }
 
 /// A card on file.
 pub(crate) fn payment_method(world: &World, method: &PaymentMethod) -> Value {
+    let (kind, own) = if method.card.takes_days() {
+        ("us_bank_account", bank_account(method))
+    } else {
+        ("card", card(method))
+    };
     json!({
         "id": method.id,
         "object": "payment_method",
         "allow_redisplay": "limited",
         "billing_details": { "address": null, "email": null, "name": null, "phone": null, "tax_id": null },
-        "card": {
-            "brand": "visa",
-            "checks": null,
-            "country": "US",
-            "display_brand": "visa",
-            "exp_month": 12,
-            "exp_year": 2034,
-            "fingerprint": method.fingerprint,
-            "funding": "credit",
-            "generated_from": null,
-            "last4": method.card.last4(),
-            "networks": { "available": ["visa"], "preferred": null },
-            "regulated_status": "unregulated",
-            "three_d_secure_usage": { "supported": true },
-            "wallet": null,
-        },
+        (kind): own,
         "created": method.created,
         "customer": method.customer,
         "customer_account": null,
         "livemode": world.livemode,
         "metadata": {},
-        "type": "card",
+        "type": kind,
+    })
+}
+
+fn card(method: &PaymentMethod) -> Value {
+    json!({
+        "brand": "visa",
+        "checks": null,
+        "country": "US",
+        "display_brand": "visa",
+        "exp_month": 12,
+        "exp_year": 2034,
+        "fingerprint": method.fingerprint,
+        "funding": "credit",
+        "generated_from": null,
+        "last4": method.last4(),
+        "networks": { "available": ["visa"], "preferred": null },
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": { "supported": true },
+        "wallet": null,
     })
 }

@@ -1,6 +1,8 @@
 //! Making invoices: for a new subscription, for a renewal, for a change.
 
 use crate::stripe::error::Refusal;
+use crate::stripe::story::change::Proration;
+use crate::stripe::story::intent::NewIntent;
 use crate::stripe::story::pay::{Means, Outcome};
 use crate::stripe::world::invoice::{Invoice, InvoiceStatus, Line};
 use crate::stripe::world::subscription::{Item, PauseBehavior, PauseCollection, PendingLine, Status};
@@ -26,6 +28,7 @@ impl World {
 
     /// Begins the next period of every item whose period has ended at `start`, and bills it.
     pub fn renew(&mut self, id: &str, start: i64, means: Means) -> Result<Option<Outcome>, Refusal> {
+        self.end_discounts(id, start)?;
         let before = self.subscription(id)?.clone();
         let mut items = before.items.clone();
         let mut due = Vec::new();
@@ -56,6 +59,7 @@ impl World {
                 subscription.status = Status::Active;
             }
         })?;
+        self.use_up_discounts_of(&invoice)?;
         self.collect(&invoice, before.pause_collection, before.status, means)
     }
 
@@ -105,6 +109,7 @@ impl World {
                 period: (item.period_start, item.period_end),
                 proration: false,
                 item: Some(item.id.clone()),
+                discounts: Vec::new(),
             });
         }
         Ok(lines)
@@ -120,11 +125,12 @@ impl World {
             period: line.period,
             proration: true,
             item: Some(line.item.clone()),
+            discounts: Vec::new(),
         }
     }
 
     fn item_amount(&self, item: &Item) -> Result<(i64, String), Refusal> {
-        let price = self.price(&item.price)?;
+        let price = self.price_bought(&item.price)?;
         let name = self
             .products
             .get(&price.product)
@@ -135,10 +141,17 @@ impl World {
         Ok((price.unit_amount * item.quantity, description))
     }
 
-    /// Makes a draft.
+    /// Makes a draft, with the subscription's discounts taken off.
     pub fn draft(&mut self, new: NewInvoice) -> Result<String, Refusal> {
         let id = self.ids.invoice();
         let created = self.now();
+        let subscription = new.subscription.as_ref();
+        let subscription = subscription.and_then(|id| self.subscriptions.get(id));
+        let mut lines = new.lines;
+        if let Some(subscription) = subscription {
+            self.take_off(&mut lines, &subscription.discounts);
+        }
+        let automatic_tax = subscription.is_some_and(|subscription| subscription.automatic_tax);
         self.invoices.insert(Invoice {
             id: id.clone(),
             customer: new.customer,
@@ -146,7 +159,8 @@ impl World {
             subscription_metadata: Metadata::new(),
             status: InvoiceStatus::Draft,
             currency: new.currency,
-            lines: new.lines,
+            lines,
+            automatic_tax,
             billing_reason: new.billing_reason,
             amount_paid: 0,
             attempt_count: 0,
@@ -187,14 +201,49 @@ impl World {
         );
         customer.next_invoice_sequence += 1;
         customer.currency.get_or_insert(currency);
-        let (now, intent) = (self.now(), self.ids.payment_intent());
+        let now = self.now();
         let invoice = self.invoice_mut(id)?;
         invoice.status = InvoiceStatus::Open;
         invoice.number = Some(number);
         invoice.finalized_at = Some(now);
         invoice.subscription_metadata = metadata;
-        invoice.payment_intent = (invoice.amount_due() > 0).then_some(intent);
+        let intent = NewIntent {
+            invoice: Some(id.to_owned()),
+            customer: Some(invoice.customer.clone()),
+            amount: invoice.amount_due(),
+            currency: invoice.currency.clone(),
+            metadata: Metadata::new(),
+        };
+        if intent.amount > 0 {
+            let intent = self.create_intent(intent)?;
+            self.invoice_mut(id)?.payment_intent = Some(intent);
+        }
         self.emit_invoice("invoice.finalized", id)
+    }
+
+    /// Ends discounts that were for one invoice, after it was made.
+    pub(super) fn use_up_discounts_of(&mut self, invoice: &str) -> Result<(), Refusal> {
+        let invoice = self.invoice(invoice)?;
+        let (lines, subscription) = (invoice.lines.clone(), invoice.subscription.clone());
+        subscription.map_or(Ok(()), |id| self.use_up_discounts(&id, &lines))
+    }
+
+    /// Tells that a renewal is near, by an invoice that does not exist yet.
+    pub(super) fn announce_renewal(&mut self, id: &str) -> Result<(), Refusal> {
+        let end = self
+            .subscription(id)?
+            .items
+            .iter()
+            .map(|item| item.period_end)
+            .min();
+        self.subscription_mut(id)?.upcoming_sent_for = end;
+        let at = self.now();
+        let mut invoice = self.preview_change(id, &[], Proration::NextInvoice, at)?;
+        if let Some(map) = invoice.as_object_mut() {
+            map.remove("id");
+        }
+        self.emit("invoice.upcoming", invoice, None);
+        Ok(())
     }
 
     /// Takes a final invoice back.
@@ -208,6 +257,9 @@ impl World {
         invoice.status = InvoiceStatus::Void;
         invoice.voided_at = Some(now);
         invoice.next_payment_attempt = None;
+        if let Some(intent) = invoice.payment_intent.clone() {
+            self.cancel_intent(&intent)?;
+        }
         self.emit_invoice("invoice.voided", id)
     }
 

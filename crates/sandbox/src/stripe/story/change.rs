@@ -2,10 +2,15 @@
 
 use crate::stripe::error::Refusal;
 use crate::stripe::story::bill::NewInvoice;
-use crate::stripe::story::pay::Means;
+use crate::stripe::story::pay::{Means, Outcome};
 use crate::stripe::world::catalog::Recurring;
 use crate::stripe::world::subscription::{Item, PendingLine, Status, Subscription};
 use crate::stripe::world::{Metadata, World};
+
+/// How often an hour quantities can be changed.
+const QUANTITY_CHANGES_AN_HOUR: usize = 200;
+/// How many items a subscription can have.
+const MOST_ITEMS: usize = 20;
 
 /// A change of one item; without an id it is a new item.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +23,24 @@ pub struct ItemChange {
     pub quantity: Option<i64>,
     /// Whether it is taken away.
     pub deleted: bool,
+}
+
+impl ItemChange {
+    /// Another quantity.
+    pub fn quantity(quantity: i64) -> Self {
+        Self {
+            quantity: Some(quantity),
+            ..Self::default()
+        }
+    }
+
+    /// Another price.
+    pub fn price(price: &str) -> Self {
+        Self {
+            price: Some(price.to_owned()),
+            ..Self::default()
+        }
+    }
 }
 
 /// What becomes of the difference.
@@ -38,6 +61,41 @@ impl Proration {
         ("create_prorations", Self::NextInvoice),
         ("none", Self::Nothing),
     ];
+}
+
+/// What becomes of a change, or of a new subscription, whose invoice is not paid at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PaymentBehavior {
+    /// It is made, and the invoice is owed.
+    #[default]
+    AllowIncomplete,
+    /// It is made, and nothing is charged yet.
+    DefaultIncomplete,
+    /// It is refused.
+    ErrorIfIncomplete,
+    /// It waits for the payment, for 23 hours.
+    PendingIfIncomplete,
+}
+
+impl PaymentBehavior {
+    /// All of them, with their names in parameters.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("allow_incomplete", Self::AllowIncomplete),
+        ("default_incomplete", Self::DefaultIncomplete),
+        ("error_if_incomplete", Self::ErrorIfIncomplete),
+        ("pending_if_incomplete", Self::PendingIfIncomplete),
+    ];
+}
+
+/// How a change is made.
+#[derive(Clone, Copy, Debug)]
+pub struct HowToChange {
+    /// What becomes of the difference.
+    pub proration: Proration,
+    /// What becomes of it without payment.
+    pub payment: PaymentBehavior,
+    /// The moment that prorations are counted from; now, unless somebody said otherwise in a preview.
+    pub at: Option<i64>,
 }
 
 /// What a change would do.
@@ -72,7 +130,9 @@ impl World {
         let prorations = if subscription.status == Status::Trialing {
             Vec::new()
         } else {
-            self.prorations(&subscription.items, &items, new_cycle, at)?
+            let mut lines = self.prorations(&subscription.items, &items, new_cycle, at)?;
+            self.net_of_discounts(&mut lines, &subscription.discounts);
+            lines
         };
         if new_cycle {
             for item in &mut items {
@@ -93,49 +153,130 @@ impl World {
         changes: &[ItemChange],
         proration: Proration,
     ) -> Result<(), Refusal> {
+        let how = HowToChange {
+            proration,
+            payment: PaymentBehavior::AllowIncomplete,
+            at: None,
+        };
+        self.change_items_as(id, changes, how)
+    }
+
+    /// Changes a subscription's items in one of Stripe's ways.
+    pub fn change_items_as(
+        &mut self,
+        id: &str,
+        changes: &[ItemChange],
+        how: HowToChange,
+    ) -> Result<(), Refusal> {
         let now = self.now();
         let before = self.living(id)?.clone();
-        let planned = self.plan_change(&before, changes, now)?;
-        let wanted = if proration == Proration::Nothing {
-            Vec::new()
-        } else {
-            planned.prorations.clone()
-        };
-        let at_once = proration == Proration::AtOnce || planned.new_cycle;
+        let planned = self.plan_change(&before, changes, how.at.unwrap_or(now))?;
+        self.count_quantity_change(&before, &planned.items)?;
+        let mut waiting = before.pending.clone();
+        if how.proration != Proration::Nothing {
+            waiting.extend(planned.prorations.clone());
+        }
+        let at_once = how.proration == Proration::AtOnce || planned.new_cycle;
+        if !at_once {
+            return self.change_subscription(id, |subscription| {
+                subscription.items.clone_from(&planned.items);
+                subscription.pending = waiting;
+            });
+        }
+        match how.payment {
+            PaymentBehavior::PendingIfIncomplete => {
+                return self.change_when_paid(&before, &planned, &waiting, now);
+            }
+            PaymentBehavior::ErrorIfIncomplete => self.check_payable(&before)?,
+            PaymentBehavior::AllowIncomplete | PaymentBehavior::DefaultIncomplete => {}
+        }
         self.change_subscription(id, |subscription| {
             subscription.items.clone_from(&planned.items);
-            subscription.pending.extend(wanted);
+            subscription.pending.clone_from(&waiting);
             if planned.new_cycle {
                 subscription.billing_cycle_anchor = now;
             }
         })?;
-        if !at_once {
-            return Ok(());
-        }
-        self.invoice_change(id, &planned, now)
+        self.invoice_change(id, &planned, how.payment, now)
     }
 
-    fn invoice_change(&mut self, id: &str, planned: &PlannedChange, now: i64) -> Result<(), Refusal> {
-        let subscription = self.subscription(id)?.clone();
-        let new_period: &[Item] = if planned.new_cycle { &planned.items } else { &[] };
-        let lines = self.lines(&subscription.pending, new_period)?;
-        if lines.is_empty() {
+    /// Refuses a change whose invoice the card on file would not pay.
+    fn check_payable(&self, subscription: &Subscription) -> Result<(), Refusal> {
+        let customer = self.customers.get(&subscription.customer);
+        let own = subscription.payment_method.as_deref();
+        let card = own.or(customer.and_then(|customer| customer.card.as_deref()));
+        match self.outcome_of_card(card, Means::OnFile) {
+            Outcome::Declined => Err(Refusal::declined()),
+            Outcome::ActionRequired => Err(Refusal::action_required()),
+            Outcome::Paid | Outcome::Processing => Ok(()),
+        }
+    }
+
+    /// Stripe takes 200 changes of quantity in an hour, for one subscription.
+    fn count_quantity_change(&mut self, before: &Subscription, after: &[Item]) -> Result<(), Refusal> {
+        let same = |item: &Item| {
+            let mut others = before.items.iter();
+            others.any(|old| old.id == item.id && old.quantity == item.quantity)
+        };
+        if after.iter().all(same) {
             return Ok(());
         }
-        let invoice = self.draft(NewInvoice {
-            customer: subscription.customer,
-            subscription: Some(id.to_owned()),
-            billing_reason: "subscription_update",
-            currency: subscription.currency,
-            lines,
-            period: (now, now),
-        })?;
+        let now = self.now();
+        let row = self.subscription_mut(&before.id)?;
+        row.quantity_changes.retain(|at| *at > now - 3_600);
+        if row.quantity_changes.len() >= QUANTITY_CHANGES_AN_HOUR {
+            let message =
+                "You have exceeded the limit of 200 quantity updates per hour for this subscription.";
+            return Err(Refusal::invalid(message).status(429).code("rate_limit"));
+        }
+        row.quantity_changes.push(now);
+        Ok(())
+    }
+
+    fn invoice_change(
+        &mut self,
+        id: &str,
+        planned: &PlannedChange,
+        payment: PaymentBehavior,
+        now: i64,
+    ) -> Result<(), Refusal> {
+        let subscription = self.subscription(id)?.clone();
+        let Some(invoice) = self.draft_change(&subscription, planned, &subscription.pending, now)? else {
+            return Ok(());
+        };
         self.change_subscription(id, |subscription| {
             subscription.pending.clear();
             subscription.latest_invoice = Some(invoice.clone());
         })?;
         self.finalize(&invoice)?;
+        if payment == PaymentBehavior::DefaultIncomplete && self.invoice(&invoice)?.amount_due() > 0 {
+            return Ok(());
+        }
         self.pay_invoice(&invoice, Means::OnFile).map(drop)
+    }
+
+    /// The invoice of a change that is billed at once; nothing where there is nothing to bill.
+    pub(super) fn draft_change(
+        &mut self,
+        subscription: &Subscription,
+        planned: &PlannedChange,
+        prorations: &[PendingLine],
+        now: i64,
+    ) -> Result<Option<String>, Refusal> {
+        let new_period: &[Item] = if planned.new_cycle { &planned.items } else { &[] };
+        let lines = self.lines(prorations, new_period)?;
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        self.draft(NewInvoice {
+            customer: subscription.customer.clone(),
+            subscription: Some(subscription.id.clone()),
+            billing_reason: "subscription_update",
+            currency: subscription.currency.clone(),
+            lines,
+            period: (now, now),
+        })
+        .map(Some)
     }
 
     fn apply(
@@ -182,6 +323,10 @@ impl World {
             let message = format!("Cannot add multiple subscription items with the same plan: {price}");
             return Err(Refusal::invalid(message).param(param));
         }
+        if items.len() >= MOST_ITEMS {
+            let message = format!("A subscription can have at most {MOST_ITEMS} items.");
+            return Err(Refusal::invalid(message).param("items"));
+        }
         let now = self.now();
         let mut item = Item {
             id: self.ids.subscription_item(),
@@ -218,58 +363,5 @@ impl World {
             return Err(Refusal::invalid(message).param(param));
         }
         Ok(recurring)
-    }
-
-    fn cycle(&self, items: &[Item]) -> Option<Recurring> {
-        items
-            .first()
-            .and_then(|item| self.prices.get(&item.price)?.recurring)
-    }
-
-    /// Gives back the unused rest of what changes and charges the rest of what replaces it.
-    fn prorations(
-        &self,
-        before: &[Item],
-        after: &[Item],
-        new_cycle: bool,
-        at: i64,
-    ) -> Result<Vec<PendingLine>, Refusal> {
-        let same = |a: &Item, b: &Item| a.id == b.id && a.price == b.price && a.quantity == b.quantity;
-        let mut lines = Vec::new();
-        for old in before
-            .iter()
-            .filter(|old| new_cycle || !after.iter().any(|new| same(old, new)))
-        {
-            lines.push(self.rest(old, at, "Unused time on", -1)?);
-        }
-        for new in after
-            .iter()
-            .filter(|new| !new_cycle && !before.iter().any(|old| same(old, new)))
-        {
-            lines.push(self.rest(new, at, "Remaining time on", 1)?);
-        }
-        lines.retain(|line| line.amount != 0);
-        Ok(lines)
-    }
-
-    fn rest(&self, item: &Item, at: i64, words: &str, sign: i64) -> Result<PendingLine, Refusal> {
-        let price = self.price(&item.price)?;
-        let name = self
-            .products
-            .get(&price.product)
-            .map_or("", |product| product.name.as_str());
-        let whole = (item.period_end - item.period_start).max(1);
-        let left = (item.period_end - at).clamp(0, whole);
-        let full = i128::from(price.unit_amount) * i128::from(item.quantity);
-        // Rounded half up, as Stripe does; the sign comes last so that both directions round alike.
-        let amount = (full * i128::from(left) * 2 + i128::from(whole)) / (i128::from(whole) * 2);
-        Ok(PendingLine {
-            item: item.id.clone(),
-            price: item.price.clone(),
-            quantity: item.quantity,
-            amount: sign * i64::try_from(amount).unwrap_or(i64::MAX),
-            description: format!("{words} {} × {name}", item.quantity),
-            period: (at, item.period_end),
-        })
     }
 }

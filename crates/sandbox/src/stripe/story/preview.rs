@@ -26,7 +26,8 @@ impl World {
         }
         let at_once = !changes.is_empty() && (proration == Proration::AtOnce || planned.new_cycle);
         let items = self.next_items(&subscription, &planned, at_once);
-        let lines = self.lines(&pending, &items)?;
+        let mut lines = self.lines(&pending, &items)?;
+        self.take_off(&mut lines, &subscription.discounts);
         let end = if at_once { at } else { subscription.period_end() };
         let invoice = self.upcoming(&subscription, lines, (at, end));
         Ok(shape::invoice(self, &invoice))
@@ -72,6 +73,7 @@ impl World {
             charge: None,
             period,
             metadata: Metadata::new(),
+            automatic_tax: subscription.automatic_tax,
             created: self.now(),
             finalized_at: None,
             paid_at: None,

@@ -1,11 +1,13 @@
-//! Buying: customers, cards, subscriptions, and the completion of a checkout session.
+//! Customers, their cards, and new subscriptions.
 
 use crate::stripe::error::Refusal;
 use crate::stripe::shape;
 use crate::stripe::story::bill::NewInvoice;
-use crate::stripe::story::pay::{Means, NewCharge, Outcome};
+use crate::stripe::story::change::PaymentBehavior;
+use crate::stripe::story::discount::Redemption;
+use crate::stripe::story::pay::{Means, Outcome};
 use crate::stripe::world::customer::{Card, Customer, PaymentMethod};
-use crate::stripe::world::session::{CheckoutSession, Mode, SessionStatus};
+use crate::stripe::world::discount::DiscountWish;
 use crate::stripe::world::subscription::{Cancellation, Item, MissingPaymentMethod, Status, Subscription};
 use crate::stripe::world::{Metadata, World};
 
@@ -24,6 +26,8 @@ pub struct NewCustomer {
     pub description: Option<String>,
     /// Free key and value pairs.
     pub metadata: Metadata,
+    /// The test clock that the customer lives by.
+    pub test_clock: Option<String>,
 }
 
 /// A subscription to be made.
@@ -39,6 +43,16 @@ pub struct NewSubscription {
     pub description: Option<String>,
     /// Free days before the first payment.
     pub trial_days: Option<i64>,
+    /// When the free time ends, where it is given as a moment.
+    pub trial_end: Option<i64>,
+    /// What is taken off.
+    pub discounts: Vec<DiscountWish>,
+    /// The checkout session that it comes from.
+    pub checkout_session: Option<String>,
+    /// Whether tax is worked out.
+    pub automatic_tax: bool,
+    /// What becomes of it without payment.
+    pub payment: PaymentBehavior,
     /// What happens at the trial's end without a card.
     pub missing_payment_method: Option<MissingPaymentMethod>,
     /// The card, where it differs from the customer's.
@@ -60,6 +74,7 @@ impl World {
             currency: None,
             invoice_prefix: self.ids.invoice_prefix(),
             next_invoice_sequence: 1,
+            test_clock: new.test_clock,
             deleted: false,
             created: self.now(),
         };
@@ -71,11 +86,7 @@ impl World {
     /// Deletes a customer; what they were subscribed to ends.
     pub fn delete_customer(&mut self, id: &str) -> Result<(), Refusal> {
         self.customer(id)?;
-        let theirs = self
-            .subscriptions
-            .rows()
-            .iter()
-            .filter(|row| row.customer == id && !row.over());
+        let theirs = self.subscriptions.of(id).filter(|row| !row.over());
         let theirs: Vec<String> = theirs.map(|row| row.id.clone()).collect();
         for subscription in theirs {
             self.cancel(&subscription, "cancellation_requested")?;
@@ -88,13 +99,28 @@ impl World {
 
     /// Puts a card on file and charges invoices to it from now on.
     pub fn attach_card(&mut self, customer: &str, card: Card) -> Result<String, Refusal> {
+        self.attach_own_card(customer, card, None)
+    }
+
+    /// Puts a card on file whose number ends in digits of the caller's choice: equal digits are equal
+    /// numbers, and have equal fingerprints.
+    pub fn attach_own_card(
+        &mut self,
+        customer: &str,
+        card: Card,
+        last4: Option<&str>,
+    ) -> Result<String, Refusal> {
         self.customer(customer)?;
         let id = self.ids.payment_method();
+        if last4.is_some_and(|last4| last4.len() != 4 || !last4.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(Refusal::invalid("The last digits of a card number are four.").param("last4"));
+        }
         let method = PaymentMethod {
             id: id.clone(),
             customer: Some(customer.to_owned()),
             card,
-            fingerprint: format!("SandboxCard{}", card.last4()),
+            fingerprint: format!("SandboxCard{}", last4.unwrap_or(card.last4())),
+            own_last4: last4.map(str::to_owned),
             created: self.now(),
         };
         let object = shape::payment_method(self, &method);
@@ -102,6 +128,30 @@ impl World {
         self.emit("payment_method.attached", object, None);
         self.change_customer(customer, |customer| customer.card = Some(id.clone()))?;
         Ok(id)
+    }
+
+    /// Takes a card from its customer; invoices are not charged to it any more.
+    pub fn detach_card(&mut self, customer: &str, id: &str) -> Result<(), Refusal> {
+        if let Some(method) = self.payment_methods.get_mut(id) {
+            method.customer = None;
+        }
+        if let Some(method) = self.payment_methods.get(id) {
+            let object = shape::payment_method(self, method);
+            self.emit("payment_method.detached", object, None);
+        }
+        let theirs: Vec<String> = self
+            .subscriptions
+            .of(customer)
+            .map(|row| row.id.clone())
+            .collect();
+        for subscription in theirs {
+            self.change_subscription(&subscription, |row| {
+                row.payment_method = row.payment_method.take().filter(|card| card != id);
+            })?;
+        }
+        self.change_customer(customer, |row| {
+            row.card = row.card.take().filter(|card| card != id);
+        })
     }
 
     /// Changes a customer and emits `customer.updated` if that is visible from outside.
@@ -124,40 +174,89 @@ impl World {
         new: NewSubscription,
         means: Means,
     ) -> Result<(String, Outcome), Refusal> {
-        self.customer(&new.customer)?;
-        let now = self.now();
-        let subscription = self.build(new, now)?;
+        let card = new.payment_method.clone();
+        let card = card.or_else(|| self.customers.get(&new.customer)?.card.clone());
+        let (discounts, session, payment) =
+            (new.discounts.clone(), new.checkout_session.clone(), new.payment);
+        let (subscription, now) = (self.build(new)?, self.now());
+        let sum = self.sum_of(&subscription.items);
+        let pays = subscription.trial.is_none() && sum > 0;
+        if payment == PaymentBehavior::ErrorIfIncomplete && pays {
+            refuse_unless_paid(self.outcome_of_card(card.as_deref(), means))?;
+        }
+        let purchase = Redemption {
+            customer: Some(&subscription.customer.clone()),
+            amount: sum,
+            currency: &subscription.currency.clone(),
+        };
+        for wish in &discounts {
+            self.check_wish(wish, &purchase)?;
+        }
         let id = subscription.id.clone();
-        let items: Vec<Item> = match subscription.trial {
+        let items = match subscription.trial {
             Some(_) => Vec::new(),
             None => subscription.items.clone(),
         };
-        let lines = self.lines(&[], &items)?;
         let new_invoice = NewInvoice {
             customer: subscription.customer.clone(),
             subscription: Some(id.clone()),
             billing_reason: "subscription_create",
             currency: subscription.currency.clone(),
-            lines,
+            lines: self.lines(&[], &items)?,
             period: (now, now),
         };
         self.subscriptions.insert(subscription);
+        for wish in &discounts {
+            let discount = self.redeem(wish, &purchase, Some(&id), session.as_deref())?;
+            self.subscription_mut(&id)?.discounts.push(discount);
+        }
         self.emit_subscription("customer.subscription.created", &id)?;
         let invoice = self.draft(new_invoice)?;
         self.subscription_mut(&id)?.latest_invoice = Some(invoice.clone());
+        self.use_up_discounts_of(&invoice)?;
         self.finalize(&invoice)?;
+        if payment == PaymentBehavior::DefaultIncomplete && self.invoice(&invoice)?.amount_due() > 0 {
+            return Ok((id, Outcome::ActionRequired));
+        }
         let outcome = self.pay_invoice(&invoice, means)?;
         Ok((id, outcome))
     }
 
-    fn build(&mut self, new: NewSubscription, now: i64) -> Result<Subscription, Refusal> {
+    /// What one period of these items costs.
+    fn sum_of(&self, items: &[Item]) -> i64 {
+        let amounts = items.iter().filter_map(|item| {
+            let price = self.prices.get(&item.price)?;
+            Some(price.unit_amount * item.quantity)
+        });
+        amounts.sum()
+    }
+
+    /// Stripe does not bill one customer's subscriptions in two currencies.
+    fn check_currency(&self, customer: &str, currency: &str) -> Result<(), Refusal> {
+        let mut others = self.subscriptions.of(customer);
+        let Some(other) = others.find(|row| !row.over() && row.currency != currency) else {
+            return Ok(());
+        };
+        let message = format!(
+            "You cannot combine currencies on a single customer. This customer has an active subscription with \
+             currency {}.",
+            other.currency
+        );
+        Err(Refusal::invalid(message))
+    }
+
+    fn build(&mut self, new: NewSubscription) -> Result<Subscription, Refusal> {
+        self.customer(&new.customer)?;
+        let now = self.now();
         let first = new
             .items
             .first()
             .map(|(price, _)| price.clone())
             .unwrap_or_default();
         let currency = self.price(&first)?.currency.clone();
-        let trial = new.trial_days.map(|days| (now, now + days * DAY));
+        self.check_currency(&new.customer, &currency)?;
+        let trial_end = new.trial_end.or(new.trial_days.map(|days| now + days * DAY));
+        let trial = trial_end.map(|end| (now, end));
         let anchor = trial.map_or(now, |(_, end)| end);
         let mut items = Vec::new();
         for (place, (price, quantity)) in new.items.iter().enumerate() {
@@ -205,160 +304,19 @@ impl World {
             latest_invoice: None,
             payment_method: new.payment_method,
             pending: Vec::new(),
+            discounts: Vec::new(),
+            automatic_tax: new.automatic_tax,
+            upcoming_sent_for: None,
+            pending_update: None,
+            quantity_changes: Vec::new(),
         })
     }
+}
 
-    /// What the hosted page does when the buyer pays; `confirmed` is the bank's extra step.
-    pub fn complete_checkout(
-        &mut self,
-        id: &str,
-        email: &str,
-        card: Card,
-        confirmed: bool,
-    ) -> Result<(), Refusal> {
-        let session = self.checkout(id)?.clone();
-        if session.status != SessionStatus::Open {
-            return Err(Refusal::invalid("This Checkout Session is no longer open."));
-        }
-        match card {
-            Card::Declines => return Err(Refusal::declined()),
-            Card::RequiresAction if !confirmed => return Err(Refusal::action_required()),
-            _ => {}
-        }
-        let customer = self.checkout_customer(&session, email)?;
-        let method = match &customer {
-            Some(customer) => Some(self.attach_card(customer, card)?),
-            None => None,
-        };
-        let mut done = session.clone();
-        match session.mode {
-            Mode::Subscription => self.buy_subscription(&mut done, customer.clone().unwrap_or_default())?,
-            Mode::Payment => self.buy_once(&mut done, customer.clone(), method),
-            Mode::Setup => done.setup_intent = Some(self.ids.setup_intent()),
-        }
-        done.status = SessionStatus::Complete;
-        done.customer = customer;
-        done.entered_email = Some(email.to_owned());
-        let object = shape::checkout(self, &done);
-        self.checkouts.insert(done);
-        self.emit("checkout.session.completed", object, None);
-        Ok(())
-    }
-
-    /// The session's customer, or a new one where the mode makes one.
-    fn checkout_customer(
-        &mut self,
-        session: &CheckoutSession,
-        email: &str,
-    ) -> Result<Option<String>, Refusal> {
-        let always = session.customer_creation.as_deref() == Some("always");
-        match (&session.customer, session.mode) {
-            (Some(customer), _) => Ok(Some(customer.clone())),
-            (None, Mode::Payment | Mode::Setup) if !always => Ok(None),
-            (None, _) => {
-                let email = Some(email.to_owned());
-                self.create_customer(NewCustomer {
-                    email,
-                    ..NewCustomer::default()
-                })
-                .map(Some)
-            }
-        }
-    }
-
-    fn buy_subscription(&mut self, session: &mut CheckoutSession, customer: String) -> Result<(), Refusal> {
-        let data = session.subscription_data.clone();
-        let new = NewSubscription {
-            customer,
-            items: session
-                .lines
-                .iter()
-                .map(|line| (line.price.clone(), line.quantity))
-                .collect(),
-            metadata: data.metadata,
-            description: data.description,
-            trial_days: data.trial_days,
-            missing_payment_method: data.missing_payment_method,
-            payment_method: None,
-        };
-        let (subscription, _) = self.create_subscription(new, Means::FirstTime)?;
-        session
-            .invoice
-            .clone_from(&self.subscription(&subscription)?.latest_invoice);
-        session.subscription = Some(subscription);
-        Ok(())
-    }
-
-    fn buy_once(
-        &mut self,
-        session: &mut CheckoutSession,
-        customer: Option<String>,
-        payment_method: Option<String>,
-    ) {
-        let amount = self.checkout_total(session).unwrap_or(0);
-        let charge = self.charge(
-            NewCharge {
-                payment_intent: None,
-                invoice: None,
-                customer,
-                payment_method,
-                amount,
-                currency: session.currency.clone().unwrap_or_default(),
-                metadata: session.intent_metadata.clone(),
-            },
-            true,
-        );
-        session.payment_intent = self
-            .charges
-            .get(&charge)
-            .map(|charge| charge.payment_intent.clone());
-    }
-
-    /// The sum of a checkout session's lines; `None` in setup mode. A trial makes the first sum nothing.
-    pub fn checkout_total(&self, session: &CheckoutSession) -> Option<i64> {
-        if session.mode == Mode::Setup {
-            return None;
-        }
-        let on_trial = session.subscription_data.trial_days.is_some();
-        let amounts = session.lines.iter().filter_map(|line| {
-            let price = self.prices.get(&line.price)?;
-            let free = on_trial && price.recurring.is_some();
-            Some(if free {
-                0
-            } else {
-                price.unit_amount * line.quantity
-            })
-        });
-        Some(amounts.sum())
-    }
-
-    /// `paid`, `unpaid` or `no_payment_required`.
-    pub fn checkout_payment_status(&self, session: &CheckoutSession) -> &'static str {
-        match (session.mode, session.status, self.checkout_total(session)) {
-            (Mode::Setup, _, _) | (_, SessionStatus::Complete, Some(0)) => "no_payment_required",
-            (_, SessionStatus::Complete, _) => "paid",
-            _ => "unpaid",
-        }
-    }
-
-    /// Closes an open checkout session.
-    pub fn expire_checkout(&mut self, id: &str) -> Result<(), Refusal> {
-        let session = self
-            .checkouts
-            .get_mut(id)
-            .ok_or_else(|| Refusal::missing("checkout.session", id))?;
-        if session.status != SessionStatus::Open {
-            let message = format!(
-                "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has \
-                 a status of {}.",
-                session.status.name()
-            );
-            return Err(Refusal::invalid(message));
-        }
-        session.status = SessionStatus::Expired;
-        let session = session.clone();
-        let object = shape::checkout(self, &session);
-        self.emit("checkout.session.expired", object, None);
-        Ok(())
+fn refuse_unless_paid(outcome: Outcome) -> Result<(), Refusal> {
+    match outcome {
+        Outcome::Declined => Err(Refusal::declined()),
+        Outcome::ActionRequired => Err(Refusal::action_required()),
+        Outcome::Paid | Outcome::Processing => Ok(()),
     }
 }

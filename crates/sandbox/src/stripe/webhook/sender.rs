@@ -117,7 +117,7 @@ impl Sender {
 fn prepare(world: &World, delivery: usize) -> Option<Outgoing> {
     let row = world.deliveries.get(delivery)?;
     let endpoint = world.endpoints.get(&row.endpoint)?;
-    let event: Value = shape::event_for(world, world.events.get(&row.event)?, endpoint);
+    let event: Value = shape::event_for(world.events.get(&row.event)?, endpoint);
     let body = json::pretty(&event);
     let signature = sign::header(world.clock.wall().timestamp(), &body, &endpoint.secrets);
     Some(Outgoing {

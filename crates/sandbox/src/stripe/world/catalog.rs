@@ -17,6 +17,8 @@ pub struct Product {
     pub active: bool,
     /// Free key and value pairs.
     pub metadata: Metadata,
+    /// Whether it was deleted; only the id is then answered.
+    pub deleted: bool,
     /// Unix seconds.
     pub created: i64,
     /// Unix seconds.
@@ -54,6 +56,8 @@ pub struct Price {
     pub active: bool,
     /// Free key and value pairs.
     pub metadata: Metadata,
+    /// Whether it was deleted in the dashboard; it is then not found, and subscriptions keep it.
+    pub deleted: bool,
     /// Unix seconds.
     pub created: i64,
 }

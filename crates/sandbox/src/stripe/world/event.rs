@@ -18,6 +18,8 @@ pub struct Event {
     pub previous: Option<Value>,
     /// The request that caused it.
     pub cause: Cause,
+    /// The mode it tells of, which is not the account's where a story says so.
+    pub livemode: bool,
     /// Unix seconds, of the wall.
     pub created: i64,
 }

@@ -92,6 +92,41 @@ impl Ids {
         self.make("re_3", 23)
     }
 
+    /// `du_1...`
+    pub fn dispute(&mut self) -> String {
+        self.make("du_1", 23)
+    }
+
+    /// `issfr_1...`
+    pub fn fraud_warning(&mut self) -> String {
+        self.make("issfr_1", 23)
+    }
+
+    /// Eight letters and digits.
+    pub fn coupon(&mut self) -> String {
+        self.rng.alphanumeric(8)
+    }
+
+    /// `promo_1...`
+    pub fn promotion_code(&mut self) -> String {
+        self.make("promo_1", 23)
+    }
+
+    /// What people type in where the owner does not choose.
+    pub fn code(&mut self) -> String {
+        self.rng.alphanumeric(8).to_ascii_uppercase()
+    }
+
+    /// `di_1...`
+    pub fn discount(&mut self) -> String {
+        self.make("di_1", 23)
+    }
+
+    /// `clock_1...`
+    pub fn test_clock(&mut self) -> String {
+        self.make("clock_1", 23)
+    }
+
     /// `cs_test_...` or `cs_live_...`
     pub fn checkout(&mut self) -> String {
         let prefix = if self.livemode { "cs_live_a1" } else { "cs_test_a1" };

@@ -37,6 +37,8 @@ pub struct Invoice {
     pub period: (i64, i64),
     /// Free key and value pairs.
     pub metadata: Metadata,
+    /// Whether tax is worked out; the rate is nothing.
+    pub automatic_tax: bool,
     /// Unix seconds.
     pub created: i64,
     /// Unix seconds.
@@ -57,12 +59,20 @@ impl Row for Invoice {
     fn created(&self) -> i64 {
         self.created
     }
+    fn owner(&self) -> Option<&str> {
+        Some(&self.customer)
+    }
 }
 
 impl Invoice {
-    /// The sum of the lines, which may be negative.
-    pub fn total(&self) -> i64 {
+    /// The sum of the lines before discounts, which may be negative.
+    pub fn subtotal(&self) -> i64 {
         self.lines.iter().map(|line| line.amount).sum()
+    }
+
+    /// The sum of the lines after discounts, which may be negative.
+    pub fn total(&self) -> i64 {
+        self.lines.iter().map(Line::net).sum()
     }
 
     /// What has to be paid.
@@ -90,6 +100,15 @@ pub struct Line {
     pub proration: bool,
     /// The subscription item it bills.
     pub item: Option<String>,
+    /// What each discount takes off.
+    pub discounts: Vec<(String, i64)>,
+}
+
+impl Line {
+    /// The amount after discounts.
+    pub fn net(&self) -> i64 {
+        self.amount - self.discounts.iter().map(|(_, off)| off).sum::<i64>()
+    }
 }
 
 /// Stripe's statuses of an invoice.

@@ -2,6 +2,8 @@
 
 pub mod catalog;
 pub mod customer;
+pub mod discount;
+pub mod dispute;
 pub mod event;
 pub mod ids;
 pub mod invoice;
@@ -9,6 +11,8 @@ pub mod payment;
 pub mod session;
 pub mod subscription;
 mod table;
+pub mod test_clock;
+mod time;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,12 +31,15 @@ use crate::stripe::shape;
 use crate::stripe::webhook::queue::Queue;
 use catalog::{Price, Product};
 use customer::{Customer, PaymentMethod};
+use discount::{Coupon, Discount, PromotionCode};
+use dispute::{Dispute, FraudWarning};
 use event::{Cause, Delivery, DeliveryState, Endpoint, Event};
 use ids::Ids;
 use invoice::Invoice;
-use payment::{Charge, Refund};
+use payment::{Charge, PaymentIntent, Refund};
 use session::{CheckoutSession, PortalSession};
 use subscription::Subscription;
+use test_clock::TestClock;
 
 /// Free key and value pairs on an object.
 pub type Metadata = BTreeMap<String, String>;
@@ -50,6 +57,8 @@ pub struct World {
     pub origin: String,
     /// The owner's setting for the end of the retries.
     pub after_retries: AfterRetries,
+    /// Days from each failed attempt of a renewal to the next; then the retries are used up.
+    pub retry_days: Vec<u16>,
     /// Products.
     pub products: Table<Product>,
     /// Prices.
@@ -62,10 +71,24 @@ pub struct World {
     pub subscriptions: Table<Subscription>,
     /// Invoices.
     pub invoices: Table<Invoice>,
+    /// Payments; each attempt of one is a charge.
+    pub payment_intents: Table<PaymentIntent>,
     /// Charges.
     pub charges: Table<Charge>,
     /// Refunds.
     pub refunds: Table<Refund>,
+    /// Disputes.
+    pub disputes: Table<Dispute>,
+    /// Early fraud warnings.
+    pub fraud_warnings: Table<FraudWarning>,
+    /// Coupons.
+    pub coupons: Table<Coupon>,
+    /// Promotion codes.
+    pub promotion_codes: Table<PromotionCode>,
+    /// Coupons in use.
+    pub discounts: Table<Discount>,
+    /// Test clocks.
+    pub test_clocks: Table<TestClock>,
     /// Checkout sessions.
     pub checkouts: Table<CheckoutSession>,
     /// Portal sessions.
@@ -88,6 +111,8 @@ pub struct World {
     pub cause: Cause,
     /// Whether what happens is not told, because it is the story's past.
     pub(crate) muted: bool,
+    /// The time of the test clock whose customer something happens to.
+    frozen: Option<i64>,
 }
 
 impl World {
@@ -106,14 +131,22 @@ impl World {
             livemode,
             origin,
             after_retries: config.after_retries,
+            retry_days: config.retry_days.clone(),
             products: Table::default(),
             prices: Table::default(),
             customers: Table::default(),
             payment_methods: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),
+            payment_intents: Table::default(),
             charges: Table::default(),
             refunds: Table::default(),
+            disputes: Table::default(),
+            fraud_warnings: Table::default(),
+            coupons: Table::default(),
+            promotion_codes: Table::default(),
+            discounts: Table::default(),
+            test_clocks: Table::default(),
             checkouts: Table::default(),
             portals: Table::default(),
             endpoints: Table::default(),
@@ -125,12 +158,8 @@ impl World {
             requests: Vec::new(),
             cause: Cause::default(),
             muted: false,
+            frozen: None,
         }
-    }
-
-    /// The story's time in unix seconds.
-    pub fn now(&self) -> i64 {
-        self.clock.now().timestamp()
     }
 
     /// Lets something happen without any event, as what was long ago.
@@ -142,14 +171,25 @@ impl World {
     }
 
     /// Records an event and queues its deliveries, as the faults in force decide.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "every caller is done with the object"
-    )]
     pub fn emit(&mut self, kind: &'static str, object: Value, previous: Option<Value>) {
         if self.muted || self.faults.loses_event() {
             return;
         }
+        self.emit_in_mode(kind, object, previous, self.livemode);
+    }
+
+    /// Records an event of either mode, whatever the account's own is.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "every caller is done with the object"
+    )]
+    pub fn emit_in_mode(
+        &mut self,
+        kind: &'static str,
+        object: Value,
+        previous: Option<Value>,
+        livemode: bool,
+    ) -> String {
         let id = self.ids.event();
         let created = self.clock.wall().timestamp();
         let cause = self.cause.clone();
@@ -160,6 +200,7 @@ impl World {
             object,
             previous,
             cause,
+            livemode,
             created,
         });
         let wanting: Vec<String> = self
@@ -172,6 +213,7 @@ impl World {
         for endpoint in wanting {
             self.deliver(&id, kind, &endpoint);
         }
+        id
     }
 
     fn deliver(&mut self, event: &str, kind: &'static str, endpoint: &str) {
@@ -281,7 +323,24 @@ impl World {
 
     /// A price, or Stripe's refusal.
     pub fn price(&self, id: &str) -> Result<&Price, Refusal> {
+        let found = self.prices.get(id).filter(|price| !price.deleted);
+        found.ok_or_else(|| Refusal::missing("price", id))
+    }
+
+    /// A price that something was bought at, even if it was deleted since.
+    pub fn price_bought(&self, id: &str) -> Result<&Price, Refusal> {
         self.prices.get(id).ok_or_else(|| Refusal::missing("price", id))
+    }
+
+    /// The subscription that has an item.
+    pub fn subscription_of_item(&self, item: &str) -> Option<&Subscription> {
+        let mut rows = self.subscriptions.newest();
+        rows.find(|row| row.items.iter().any(|own| own.id == item))
+    }
+
+    /// A charge, or Stripe's refusal.
+    pub fn charge(&self, id: &str) -> Result<&payment::Charge, Refusal> {
+        self.charges.get(id).ok_or_else(|| Refusal::missing("charge", id))
     }
 
     /// A customer who was not deleted, or Stripe's refusal.

@@ -1,5 +1,6 @@
 //! Checkout sessions and billing portal sessions.
 
+use crate::stripe::world::discount::DiscountWish;
 use crate::stripe::world::{Metadata, Row};
 
 /// A purchase that is being made on the hosted page.
@@ -37,6 +38,16 @@ pub struct CheckoutSession {
     pub intent_metadata: Metadata,
     /// Whether codes can be typed in.
     pub allow_promotion_codes: Option<bool>,
+    /// What is taken off.
+    pub discounts: Vec<DiscountWish>,
+    /// Whether tax is worked out; the rate is nothing.
+    pub automatic_tax: bool,
+    /// Whether a trial can begin without a card.
+    pub card_if_required: bool,
+    /// The kinds of payment offered; all where the list is empty.
+    pub payment_method_types: Vec<String>,
+    /// Whether the session is complete and its money still on its way.
+    pub awaits_payment: bool,
     /// The page's language.
     pub locale: Option<String>,
     /// Unix seconds.
@@ -83,6 +94,8 @@ pub struct SubscriptionData {
     pub description: Option<String>,
     /// Free days before the first payment.
     pub trial_days: Option<i64>,
+    /// When the free time ends, where it is given as a moment.
+    pub trial_end: Option<i64>,
     /// What happens at the trial's end without a card.
     pub missing_payment_method: Option<crate::stripe::world::subscription::MissingPaymentMethod>,
 }

@@ -1,5 +1,7 @@
 //! Subscriptions.
 
+use serde::Deserialize;
+
 use crate::stripe::world::{Metadata, Row};
 
 /// A recurring purchase.
@@ -49,6 +51,16 @@ pub struct Subscription {
     pub payment_method: Option<String>,
     /// Prorations for the next invoice.
     pub pending: Vec<PendingLine>,
+    /// Discounts in force, by id.
+    pub discounts: Vec<String>,
+    /// Whether tax is worked out.
+    pub automatic_tax: bool,
+    /// The period's end for which `invoice.upcoming` was sent.
+    pub upcoming_sent_for: Option<i64>,
+    /// A change that waits for its invoice to be paid.
+    pub pending_update: Option<PendingUpdate>,
+    /// When quantities were changed within the last hour.
+    pub quantity_changes: Vec<i64>,
 }
 
 impl Row for Subscription {
@@ -58,6 +70,9 @@ impl Row for Subscription {
     }
     fn created(&self) -> i64 {
         self.created
+    }
+    fn owner(&self) -> Option<&str> {
+        Some(&self.customer)
     }
 }
 
@@ -75,6 +90,19 @@ impl Subscription {
     pub fn over(&self) -> bool {
         matches!(self.status, Status::Canceled | Status::IncompleteExpired)
     }
+}
+
+/// A change that takes effect when its invoice is paid.
+#[derive(Clone, Debug)]
+pub struct PendingUpdate {
+    /// The invoice.
+    pub invoice: String,
+    /// The items afterwards.
+    pub items: Vec<Item>,
+    /// The moment that periods are counted from afterwards, where it changes.
+    pub billing_cycle_anchor: Option<i64>,
+    /// When it is given up.
+    pub expires_at: i64,
 }
 
 /// One line of a subscription.
@@ -160,7 +188,8 @@ pub struct PauseCollection {
 }
 
 /// What becomes of invoices while collection is paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PauseBehavior {
     /// They stay drafts.
     KeepAsDraft,
@@ -189,12 +218,14 @@ impl PauseBehavior {
 }
 
 /// Why a subscription is `paused`, in the words of `status_details`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paused {
     /// The reason.
     pub reason: PauseReason,
     /// Unix seconds.
     pub since: i64,
+    /// Since when the payment of its newest invoice is awaited, to go on.
+    pub resuming_since: Option<i64>,
 }
 
 /// The reasons for `status=paused`.

@@ -10,6 +10,10 @@ pub trait Row {
     fn id(&self) -> &str;
     /// When it was made, in unix seconds.
     fn created(&self) -> i64;
+    /// The object it belongs to for good, such as an invoice to its customer.
+    fn owner(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Rows are added and changed, never taken away.
@@ -17,6 +21,8 @@ pub trait Row {
 pub struct Table<T> {
     rows: Vec<T>,
     places: HashMap<String, usize>,
+    /// Places by owner, so that one customer's rows are found among everybody's.
+    owned: HashMap<String, Vec<usize>>,
 }
 
 impl<T> Default for Table<T> {
@@ -24,6 +30,7 @@ impl<T> Default for Table<T> {
         Self {
             rows: Vec::new(),
             places: HashMap::new(),
+            owned: HashMap::new(),
         }
     }
 }
@@ -34,7 +41,11 @@ impl<T: Row> Table<T> {
         if let Some(old) = self.get_mut(row.id()) {
             *old = row;
         } else {
-            self.places.insert(row.id().to_owned(), self.rows.len());
+            let place = self.rows.len();
+            self.places.insert(row.id().to_owned(), place);
+            if let Some(owner) = row.owner() {
+                self.owned.entry(owner.to_owned()).or_default().push(place);
+            }
             self.rows.push(row);
         }
     }
@@ -47,6 +58,12 @@ impl<T: Row> Table<T> {
     /// The row with this id, to change.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut T> {
         self.places.get(id).and_then(|place| self.rows.get_mut(*place))
+    }
+
+    /// The rows of one owner, oldest first.
+    pub fn of(&self, owner: &str) -> impl DoubleEndedIterator<Item = &T> {
+        let places = self.owned.get(owner).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter_map(|place| self.rows.get(*place))
     }
 
     /// Where a row stands, oldest first.
