@@ -10,6 +10,7 @@ pub mod cron;
 pub mod ctx;
 pub mod error;
 pub mod handlers;
+mod health;
 pub mod intake;
 pub mod mail;
 pub mod metrics;

@@ -11,7 +11,6 @@ use rolecall_runtime::{
     clock::{SystemClock, SystemRng},
     config::Pooler,
     env::Service,
-    health::Health,
     metrics::Exporter,
     shutdown::{Shutdown, Tasks},
 };
@@ -20,12 +19,12 @@ use secrecy::ExposeSecret;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    catalog::CatalogCache, config::WorkerConfig, cron::ticker, ctx::Ctx, handlers, mail::Mailer,
-    metrics::Metrics, sync::turns::Turns,
+    catalog::CatalogCache, config::WorkerConfig, cron::ticker, ctx::Ctx, handlers, health,
+    mail::Mailer, metrics::Metrics, sync::turns::Turns,
 };
 
 /// Runs the worker until it is told to stop and has drained.
-pub async fn run(config: WorkerConfig, health: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(config: WorkerConfig, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let tasks = Tasks::new(shutdown.clone());
     let registry = rolecall_runtime::metrics::registry(Service::Worker)?;
     let queue_metrics = rolecall_queue::Metrics::register(&registry)?;
@@ -38,8 +37,8 @@ pub async fn run(config: WorkerConfig, health: TcpListener, shutdown: Shutdown) 
     );
 
     let exporter = exporter(registry, &queue_metrics, &ctx);
-    let serving =
-        rolecall_runtime::health::serve(health, parts(&ctx, &shutdown), exporter, shutdown.finished());
+    let parts = health::parts(&ctx, &queue_metrics, &shutdown);
+    let serving = rolecall_runtime::health::serve(listener, parts, exporter, shutdown.finished());
     tasks.spawn_support("health", serving);
 
     let schedule = RetrySchedule::new(config.jobs.retry_schedule.waits().to_vec())?;
@@ -163,31 +162,6 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         turns: Turns::default(),
         metrics: Metrics::register(registry)?,
     })
-}
-
-/// What `/ready` tells: without Postgres or Redis nothing can be worked off.
-fn parts(ctx: &Arc<Ctx>, shutdown: &Shutdown) -> Health {
-    let (postgres, redis) = (Arc::clone(ctx), Arc::clone(ctx));
-    Health::builder(Arc::clone(&ctx.clock), shutdown)
-        .required("postgres", move || {
-            let ctx = Arc::clone(&postgres);
-            async move {
-                match ctx.db.ping().await {
-                    Ok(()) => Ok("answers".into()),
-                    Err(error) => Err(error.to_string().into()),
-                }
-            }
-        })
-        .required("redis", move || {
-            let ctx = Arc::clone(&redis);
-            async move {
-                match ctx.link.ping().await {
-                    Ok(()) => Ok("answers".into()),
-                    Err(error) => Err(error.to_string().into()),
-                }
-            }
-        })
-        .build()
 }
 
 /// Metrics, with the gauges of all queues brought up to date at each scrape.

@@ -1,6 +1,9 @@
 //! The way out by SMTP.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -50,7 +53,7 @@ impl MailError {
     /// Whether the same message may leave later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Smtp(error) => !error.is_permanent(),
+            Self::Smtp(error) => !error.is_permanent() || refuses_us(error).is_some(),
             _ => false,
         }
     }
@@ -61,6 +64,8 @@ impl MailError {
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
+    /// What was wrong the last time.
+    complaint: Arc<Mutex<Option<String>>>,
 }
 
 impl std::fmt::Debug for Mailer {
@@ -84,7 +89,11 @@ impl Mailer {
             // conversation, and the next message would be refused in its place.
             .pool_config(smtp::PoolConfig::new().max_size(0))
             .build();
-        Ok(Self { transport, from })
+        Ok(Self {
+            transport,
+            from,
+            complaint: Arc::default(),
+        })
     }
 
     /// Sends a letter under the id of its notification, so that a second sending is known for the same.
@@ -108,7 +117,38 @@ impl Mailer {
                 letter.text.clone(),
                 letter.html.clone(),
             ))?;
-        self.transport.send(message).await?;
+        let sent = self.transport.send(message).await;
+        *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) =
+            sent.as_ref().err().and_then(complaint);
+        sent?;
         Ok(())
+    }
+
+    /// What is wrong with the mail server or the way to it, as the last message found it.
+    pub fn complaint(&self) -> Option<String> {
+        self.complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// The answer of a server that does not refuse the message but who we are: whoever mends that wants the
+/// messages sent that were owed meanwhile.
+fn refuses_us(error: &smtp::Error) -> Option<u16> {
+    let code = error.status().map(u16::from)?;
+    matches!(code, 530 | 534 | 535).then_some(code)
+}
+
+/// What an error says of the server; nothing if it is only about one message.
+fn complaint(error: &smtp::Error) -> Option<String> {
+    if let Some(code) = refuses_us(error) {
+        return Some(format!("refuses the user or password in SMTP_URL (answer {code})"));
+    }
+    match error.status() {
+        Some(_) if error.is_permanent() => None,
+        Some(code) => Some(format!("takes no messages for now (answer {code})")),
+        None if error.is_timeout() => Some("does not answer in time".to_owned()),
+        None => Some("cannot be reached: check SMTP_URL and whether it is running".to_owned()),
     }
 }
