@@ -3,7 +3,10 @@
 
 mod held;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use redis::{AsyncCommands, RedisError};
 use tokio_util::task::TaskTracker;
@@ -19,7 +22,12 @@ pub struct Lease {
     fence_key: String,
     owner: String,
     ttl: Duration,
+    /// When somebody else was last seen holding it.
+    other_seen: Arc<Mutex<Option<Instant>>>,
 }
+
+/// The script's word for a lease that somebody else holds.
+const HELD: i64 = 0;
 
 impl Lease {
     /// The lease `<namespace>:<name>` for `owner`, whose name no other process may ever use.
@@ -33,18 +41,34 @@ impl Lease {
             fence_key,
             owner: owner.to_owned(),
             ttl,
+            other_seen: Arc::default(),
         }
     }
 
     /// Takes the lease, unless somebody else holds it. It is renewed by a task of `tasks` until
     /// it is released, dropped, or lost.
+    ///
+    /// A Redis that has lost its memory says that nobody holds the lease, while its holder does not know yet. Whoever
+    /// has seen one lately waits until that one's term must be over.
     pub async fn acquire(&self, tasks: &TaskTracker) -> Result<Option<HeldLease>, RedisError> {
         // Counted from before the request: Redis starts counting later, so we end earlier.
         let asked = Instant::now();
         let mut call = scripts::call(&scripts::LEASE_ACQUIRE, &[&self.key, &self.fence_key]);
-        call.arg(&self.owner).arg(millis(self.ttl));
-        let fence: u64 = scripts::run(&self.link, &scripts::LEASE_ACQUIRE, &call).await?;
-        Ok((fence > 0).then(|| HeldLease::keep(self.clone(), fence, asked, tasks)))
+        call.arg(&self.owner)
+            .arg(millis(self.ttl))
+            .arg(u8::from(self.may_be_held(asked)));
+        let answer: i64 = scripts::run(&self.link, &scripts::LEASE_ACQUIRE, &call).await?;
+        if answer == HELD {
+            *self.other_seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        let fence = u64::try_from(answer).ok().filter(|fence| *fence > 0);
+        Ok(fence.map(|fence| HeldLease::keep(self.clone(), fence, asked, tasks)))
+    }
+
+    /// Whether somebody else who was seen holding it may still act on that.
+    fn may_be_held(&self, now: Instant) -> bool {
+        let seen = *self.other_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.is_some_and(|seen| now.saturating_duration_since(seen) < self.ttl)
     }
 
     /// Waits until the lease is free, and takes it.

@@ -53,6 +53,22 @@ async fn a_standby_takes_over_from_a_holder_that_died() {
 }
 
 #[tokio::test]
+async fn a_redis_that_forgets_everything_makes_nobody_a_second_holder() {
+    let rig = Rig::start().await;
+    let held = lease(&rig, "a").acquire(&rig.tasks).await.unwrap().unwrap();
+    let standby = lease(&rig, "b");
+    assert!(standby.acquire(&rig.tasks).await.unwrap().is_none());
+    let _: String = rig.redis(&["FLUSHALL"]).await;
+    assert!(
+        standby.acquire(&rig.tasks).await.unwrap().is_none(),
+        "the holder does not know yet"
+    );
+    let next = soon(standby.acquire_when_free(&rig.tasks)).await;
+    assert!(next.is_held() && !held.is_held());
+    assert!(next.fence() > held.fence());
+}
+
+#[tokio::test]
 async fn a_lease_that_was_taken_away_is_known_to_be_lost() {
     let rig = Rig::start().await;
     let held = lease(&rig, "a").acquire(&rig.tasks).await.unwrap().unwrap();
