@@ -18,6 +18,7 @@ pub mod grants;
 pub mod guild_snapshots;
 pub mod inbox;
 pub mod inbox_admin;
+pub mod inbox_line;
 pub mod invoice_failures;
 pub mod member_guilds;
 pub mod member_roles;
