@@ -47,6 +47,6 @@ pub use crate::{
     registry::Registry,
     retry::{EmptySchedule, RetrySchedule},
     stats::{Stats, stats},
-    trace::current_traceparent,
+    trace::{current_traceparent, within},
     worker::{Host, Options, RunError, run},
 };

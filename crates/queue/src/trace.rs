@@ -13,8 +13,8 @@ pub fn current_traceparent() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Runs `future` in a trace.
-pub(crate) async fn within<F: Future>(traceparent: Option<String>, future: F) -> F::Output {
+/// Runs `future` in a trace: work that a job leaves to be done after it.
+pub async fn within<F: Future>(traceparent: Option<String>, future: F) -> F::Output {
     CURRENT.scope(traceparent, future).await
 }
 
