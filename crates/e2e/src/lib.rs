@@ -3,6 +3,7 @@
 //! What the demo shows and what the system tests prove are the same stories over the same stack.
 
 pub mod balancer;
+pub mod bench;
 pub mod chaos;
 pub mod machine;
 pub mod person;

@@ -1,45 +1,44 @@
-//! What the worker really says to Postgres, read back from the server's log and made into a script for pgbench:
-//! the same statements with the same values, in the same sessions and transactions.
+//! What the worker really says to Postgres, read back from the server's log to be said again: the same statements
+//! with the same values in the same transactions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::bench::postgres::{Parameter, Session};
 
 /// One statement as it was executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Statement {
     sql: String,
-    /// As literals of SQL, in the order of their numbers.
-    values: Vec<String>,
+    values: Vec<Parameter>,
 }
 
-/// The statements of each session, by the process that served it.
+/// What one session did from `BEGIN` to the end of it, or one statement outside of a transaction.
+type Transaction = Vec<Statement>;
+
+/// The transactions in the order of their ends.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Capture {
-    sessions: BTreeMap<i64, Vec<Statement>>,
-}
-
-/// How a script runs the statements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// Prepared once a session, as over a connection of one's own.
-    Prepared,
-    /// Parsed each time, as behind a transaction pooler.
-    Plain,
+    transactions: Vec<Transaction>,
 }
 
 impl Capture {
     /// Reads a log in the format `jsonlog`, as far as it is about `database`.
     pub(crate) fn read(log: &str, database: &str) -> anyhow::Result<Self> {
         let mut capture = Self::default();
+        let mut open: BTreeMap<i64, Transaction> = BTreeMap::new();
         for line in log.lines().filter(|line| !line.is_empty()) {
             let entry: Value = serde_json::from_str(line).context("read a line of the log of Postgres")?;
             let text = |key: &str| entry.get(key).and_then(Value::as_str);
-            if text("dbname") != Some(database) {
+            // What is asked for the measure itself is no part of it.
+            if text("dbname") != Some(database) || text("application_name") == Some("psql") {
                 continue;
             }
             let (Some(pid), Some(message)) = (entry.get("pid").and_then(Value::as_i64), text("message"))
@@ -51,11 +50,15 @@ impl Capture {
             };
             let values = text("detail").map(parameters).transpose()?.unwrap_or_default();
             let sql = sql.trim().trim_end_matches(';').to_owned();
-            let session = capture.sessions.entry(pid).or_default();
+            let session = open.entry(pid).or_default();
+            let ends = ends_transaction(&sql) || (session.is_empty() && !begins_transaction(&sql));
             session.push(Statement { sql, values });
+            if ends {
+                capture.transactions.push(std::mem::take(session));
+            }
         }
         ensure!(
-            !capture.sessions.is_empty(),
+            !capture.transactions.is_empty(),
             "the log holds no statement on {database}"
         );
         Ok(capture)
@@ -63,85 +66,96 @@ impl Capture {
 
     /// How many statements there are.
     pub(crate) fn len(&self) -> usize {
-        self.sessions.values().map(Vec::len).sum()
+        self.transactions.iter().map(Vec::len).sum()
     }
 
-    /// A script in which each of `clients` clients runs its share of the sessions.
-    pub(crate) fn script(&self, clients: usize, style: Style) -> String {
-        let mut script = String::new();
-        for client in 0..clients {
-            let word = if client == 0 { "if" } else { "elif" };
-            // Writing to a String cannot fail.
-            let _ = writeln!(script, "\\{word} :client_id = {client}");
-            let sessions = self.sessions.values().skip(client).step_by(clients);
-            let statements: Vec<&Statement> = sessions.flatten().collect();
-            match style {
-                Style::Prepared => prepared(&mut script, &statements),
-                Style::Plain => plain(&mut script, &statements),
+    /// Says it all again over `clients` sessions, and returns how long that took. What is about one event,
+    /// subscription or person is said in one session, in the order in which it was said.
+    pub(crate) async fn repeat(
+        &self,
+        database: &Url,
+        clients: usize,
+        prepares: bool,
+    ) -> anyhow::Result<Duration> {
+        let mut sessions = Vec::new();
+        for share in self.shares(clients) {
+            sessions.push((Session::open(database, prepares).await?, share));
+        }
+        let started = Instant::now();
+        let mut running = JoinSet::new();
+        for (mut session, share) in sessions {
+            running.spawn(async move {
+                for statement in &share {
+                    session.run(&statement.sql, &statement.values).await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            ended??;
+        }
+        Ok(started.elapsed())
+    }
+
+    /// The statements for each of `clients` sessions.
+    fn shares(&self, clients: usize) -> Vec<Vec<Statement>> {
+        let mut shares = vec![Vec::new(); clients];
+        for (transaction, subject) in self.transactions.iter().zip(self.subjects()) {
+            if let Some(share) = shares.get_mut(subject % clients.max(1)) {
+                share.extend_from_slice(transaction);
             }
         }
-        script.push_str("\\endif\n");
-        script
+        shares
     }
-}
 
-fn prepared(script: &mut String, statements: &[&Statement]) {
-    let texts: BTreeSet<&str> = statements
-        .iter()
-        .filter(|statement| is_preparable(statement))
-        .map(|statement| statement.sql.as_str())
-        .collect();
-    let names: BTreeMap<&str, usize> = texts.into_iter().zip(0..).collect();
-    for (sql, name) in &names {
-        let _ = writeln!(script, "PREPARE s{name} AS {sql};");
-    }
-    for statement in statements {
-        let _ = match names.get(statement.sql.as_str()) {
-            Some(name) if statement.values.is_empty() => writeln!(script, "EXECUTE s{name};"),
-            Some(name) => writeln!(script, "EXECUTE s{name}({});", statement.values.join(", ")),
-            // A prepared statement of ours would be gone after it, and sessions of one's own have no need for it.
-            None => writeln!(script, "{};", statement.sql.replace("; DEALLOCATE ALL", "")),
-        };
-    }
-}
-
-/// `BEGIN`, `COMMIT` and the like cannot be prepared.
-fn is_preparable(statement: &Statement) -> bool {
-    let first = statement.sql.split_whitespace().next().unwrap_or_default();
-    ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
-        .iter()
-        .any(|word| first.eq_ignore_ascii_case(word))
-}
-
-fn plain(script: &mut String, statements: &[&Statement]) {
-    for statement in statements {
-        let _ = writeln!(script, "{};", filled_in(statement));
-    }
-}
-
-/// The statement with its values in the places of `$1`, `$2` ...
-fn filled_in(statement: &Statement) -> String {
-    let mut text = String::new();
-    let mut parts = statement.sql.split('$');
-    text.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        let end = part
-            .find(|letter: char| !letter.is_ascii_digit())
-            .unwrap_or(part.len());
-        let (number, rest) = part.split_at(end);
-        let place = number
-            .parse::<usize>()
-            .ok()
-            .and_then(|number| number.checked_sub(1));
-        if let Some(value) = place.and_then(|place| statement.values.get(place)) {
-            text.push_str(value);
-        } else {
-            text.push('$');
-            text.push_str(number);
+    /// For each transaction the number of its subject: transactions that name the same id have the same.
+    fn subjects(&self) -> Vec<usize> {
+        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut parents: Vec<usize> = (0..self.transactions.len()).collect();
+        for (number, transaction) in self.transactions.iter().enumerate() {
+            let values = transaction.iter().flat_map(|statement| &statement.values);
+            for id in values.flatten().filter(|value| is_id(value)) {
+                let earlier = *first.entry(id).or_insert(number);
+                let (one, other) = (root(&parents, earlier), root(&parents, number));
+                if let Some(parent) = parents.get_mut(one.max(other)) {
+                    *parent = one.min(other);
+                }
+            }
         }
-        text.push_str(rest);
+        let roots: Vec<usize> = (0..parents.len()).map(|number| root(&parents, number)).collect();
+        let distinct: BTreeSet<usize> = roots.iter().copied().collect();
+        let numbers: BTreeMap<usize, usize> = distinct.into_iter().zip(0..).collect();
+        roots
+            .iter()
+            .map(|root| numbers.get(root).copied().unwrap_or_default())
+            .collect()
     }
-    text
+}
+
+fn root(parents: &[usize], mut number: usize) -> usize {
+    while let Some(parent) = parents.get(number).filter(|parent| **parent != number) {
+        number = *parent;
+    }
+    number
+}
+
+/// Whether a value is the id of something that belongs to one person.
+fn is_id(text: &str) -> bool {
+    let is_uuid = text.len() == 36 && text.bytes().filter(|byte| *byte == b'-').count() == 4;
+    is_uuid || text.starts_with("evt_") || text.starts_with("sub_")
+}
+
+fn begins_transaction(sql: &str) -> bool {
+    starts_with_word(sql, "BEGIN")
+}
+
+fn ends_transaction(sql: &str) -> bool {
+    starts_with_word(sql, "COMMIT") || starts_with_word(sql, "ROLLBACK")
+}
+
+fn starts_with_word(sql: &str, word: &str) -> bool {
+    let first = sql.split(|letter: char| !letter.is_ascii_alphabetic()).next();
+    first.is_some_and(|first| first.eq_ignore_ascii_case(word))
 }
 
 /// The SQL of a log message: `statement: ...`, or `execute <name>: ...`.
@@ -153,8 +167,8 @@ fn statement(message: &str) -> Option<&str> {
     Some(sql)
 }
 
-/// The literals of `parameters: $1 = 'text', $2 = NULL`.
-fn parameters(detail: &str) -> anyhow::Result<Vec<String>> {
+/// The values of `parameters: $1 = 'text', $2 = NULL`.
+fn parameters(detail: &str) -> anyhow::Result<Vec<Parameter>> {
     let mut rest = detail
         .split_once(": ")
         .map(|(_, rest)| rest)
@@ -163,7 +177,10 @@ fn parameters(detail: &str) -> anyhow::Result<Vec<String>> {
     while let Some((_, value)) = rest.split_once(" = ") {
         let end = literal_end(value);
         let (literal, after) = value.split_at(end);
-        values.push(literal.to_owned());
+        let quoted = literal
+            .strip_prefix('\'')
+            .and_then(|literal| literal.strip_suffix('\''));
+        values.push(quoted.map(|text| text.replace("''", "'")));
         rest = after;
     }
     Ok(values)
@@ -202,34 +219,44 @@ mod tests {
         "\n",
         r#"{"pid":8,"dbname":"other","message":"statement: SELECT 1"}"#,
         "\n",
+        r#"{"pid":6,"dbname":"d","application_name":"psql","message":"statement: SELECT 1"}"#,
+        "\n",
         r#"{"pid":7,"dbname":"d","message":"connection received"}"#
     );
 
     #[test]
-    fn sessions_and_values_are_read_back_from_the_log() {
+    fn transactions_and_values_are_read_back_from_the_log() {
         let capture = Capture::read(LOG, "d").unwrap();
-        assert_eq!(capture.len(), 4);
-        assert_eq!(capture.sessions[&7][1].values, ["'it''s, $2 = x'", "NULL"]);
+        assert_eq!((capture.transactions.len(), capture.len()), (2, 4));
+        let [transaction, single] = &capture.transactions[..] else {
+            panic!("two transactions");
+        };
+        assert_eq!(single[0].sql, "SELECT $10, $1");
+        assert_eq!(single[0].values.len(), 10);
+        assert_eq!(single[0].values[0].as_deref(), Some(""));
+        assert_eq!(transaction[1].values, [Some("it's, $2 = x".to_owned()), None]);
         assert!(Capture::read(LOG, "nowhere").is_err());
     }
 
     #[test]
-    fn a_prepared_script_parses_each_statement_once_and_gives_each_client_its_session() {
-        let script = Capture::read(LOG, "d").unwrap().script(2, Style::Prepared);
-        let expected = "\\if :client_id = 0\nPREPARE s0 AS UPDATE t SET a = $1 WHERE b = $2;\nBEGIN;\n\
-                        EXECUTE s0('it''s, $2 = x', NULL);\nCOMMIT;\n\\elif :client_id = 1\n\
-                        PREPARE s0 AS SELECT $10, $1;\n\
-                        EXECUTE s0('', 'b', '', '', '', '', '', '', '', '10');\n\\endif\n";
-        assert_eq!(script, expected);
-    }
-
-    #[test]
-    fn a_plain_script_has_the_values_in_place() {
-        let script = Capture::read(LOG, "d").unwrap().script(1, Style::Plain);
-        assert!(
-            script.contains("UPDATE t SET a = 'it''s, $2 = x' WHERE b = NULL;\n"),
-            "{script}"
-        );
-        assert!(script.contains("SELECT '10', '';\n"), "{script}");
+    fn what_is_about_one_subject_is_said_in_one_session() {
+        let transaction = |values: &[&str]| {
+            vec![Statement {
+                sql: "SELECT 1".to_owned(),
+                values: values.iter().map(|value| Some((*value).to_owned())).collect(),
+            }]
+        };
+        let capture = Capture {
+            transactions: vec![
+                transaction(&["evt_1", "same"]),
+                transaction(&["evt_2", "same"]),
+                transaction(&["sub_1", "00000000-0000-7000-8000-000000000001"]),
+                transaction(&["evt_1", "sub_1"]),
+                transaction(&["00000000-0000-7000-8000-000000000001"]),
+            ],
+        };
+        assert_eq!(capture.subjects(), [0, 1, 0, 0, 0]);
+        let shares: Vec<usize> = capture.shares(2).iter().map(Vec::len).collect();
+        assert_eq!(shares, [4, 1]);
     }
 }

@@ -11,6 +11,7 @@ mod intake;
 mod latency;
 pub mod limit;
 mod pooler;
+mod postgres;
 pub mod report;
 mod roles;
 mod services;
