@@ -9,11 +9,18 @@ use rolecall_domain::{
     ids::{MemberId, uuid_v7},
 };
 use rolecall_queue::{
-    Documents, Job, Link, Producer, Push, PushError, catalog::MEMBER_CHANGED, current_traceparent,
-    jobs::SendNotification, pub_sub,
+    Documents, Job, Link, Producer, Push, PushError, RetrySchedule, catalog::MEMBER_CHANGED,
+    current_traceparent, jobs::SendNotification, pub_sub,
 };
 
-use crate::{catalog::CatalogCache, converge::Converged, mail::Mailer, metrics::Metrics, sync::turns::Turns};
+use crate::{
+    catalog::CatalogCache,
+    converge::Converged,
+    intake::{keep::Keeper, pump::Pump},
+    mail::Mailer,
+    metrics::Metrics,
+    sync::turns::Turns,
+};
 
 /// What every handler shares.
 #[derive(Debug)]
@@ -46,6 +53,12 @@ pub struct Ctx {
     pub catalog: CatalogCache,
     /// One read at a time for each subscription.
     pub turns: Turns,
+    /// Keeps events, many in one commit.
+    pub keeper: Keeper,
+    /// Lets kept events take effect.
+    pub pump: Pump,
+    /// The waits between the attempts of an event.
+    pub retry: RetrySchedule,
     /// Counters.
     pub metrics: Metrics,
 }

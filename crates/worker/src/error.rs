@@ -18,6 +18,9 @@ pub enum WorkError {
     /// Other reads of the same object were faster, again and again.
     #[error("{0} changed under every read; trying again later")]
     Contended(String),
+    /// A fault of ours.
+    #[error("{0}")]
+    Fault(String),
     /// An object that lacks what it cannot do without.
     #[error("{0}")]
     Unusable(String),
@@ -32,6 +35,12 @@ pub fn job_error(error: WorkError) -> JobError {
             None => JobError::retry(error),
         },
         WorkError::Unusable(_) => JobError::cancel(error),
-        WorkError::Db(_) | WorkError::Contended(_) => JobError::retry(error),
+        WorkError::Db(_) | WorkError::Contended(_) | WorkError::Fault(_) => JobError::retry(error),
     }
+}
+
+/// An error with everything that caused it, in one line.
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

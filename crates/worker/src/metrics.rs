@@ -1,6 +1,9 @@
 //! What the worker counts, declared in one place.
 
-use prometheus::{IntCounter, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use rolecall_db::inbox_line::Backlog;
+
+use crate::sync::Synced;
 
 /// The worker's own counters; those of jobs and queues are the queue's.
 #[derive(Debug, Clone)]
@@ -9,7 +12,14 @@ pub struct Metrics {
     pub subscription_reads: IntCounter,
     /// Hints that needed no read of their own.
     pub covered_hints: IntCounter,
+    events: IntCounterVec,
+    inbox_pending: IntGauge,
+    inbox_dead: IntGauge,
+    inbox_oldest_age: IntGauge,
 }
+
+/// What becomes of events.
+const OUTCOMES: [&str; 5] = ["read", "covered", "ignored", "failed", "dead"];
 
 impl Metrics {
     /// Registers the counters, at zero.
@@ -19,7 +29,30 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok(counter)
         };
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let events = IntCounterVec::new(
+            Opts::new("rolecall_worker_events_total", "Events by what became of them"),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(events.clone()))?;
+        for outcome in OUTCOMES {
+            events.with_label_values(&[outcome]);
+        }
         Ok(Self {
+            events,
+            inbox_pending: gauge(
+                "rolecall_worker_inbox_pending",
+                "Kept events that wait for their effect",
+            )?,
+            inbox_dead: gauge("rolecall_worker_inbox_dead", "Kept events that failed for good")?,
+            inbox_oldest_age: gauge(
+                "rolecall_worker_inbox_oldest_age_seconds",
+                "Age of the oldest event that waits for its effect",
+            )?,
             subscription_reads: counter(
                 "rolecall_worker_subscription_reads_total",
                 "Reads of subscriptions from Stripe",
@@ -29,5 +62,38 @@ impl Metrics {
                 "Hints that an earlier read had covered already",
             )?,
         })
+    }
+
+    /// Counts events that took effect.
+    pub(crate) fn count_events(&self, synced: Synced, events: usize) {
+        let outcome = match synced {
+            Synced::Read => "read",
+            Synced::Covered => "covered",
+        };
+        self.count(outcome, events);
+    }
+
+    /// Counts events that concern nothing that we keep.
+    pub(crate) fn count_ignored(&self, events: usize) {
+        self.count("ignored", events);
+    }
+
+    /// Counts events that are tried again, and those that are not.
+    pub(crate) fn count_failures(&self, failed: usize, dead: usize) {
+        self.count("failed", failed);
+        self.count("dead", dead);
+    }
+
+    /// Shows how long the inbox is.
+    pub(crate) fn show_backlog(&self, backlog: &Backlog, now: chrono::DateTime<chrono::Utc>) {
+        self.inbox_pending.set(backlog.pending);
+        self.inbox_dead.set(backlog.dead);
+        let age = backlog.oldest.map_or(0, |oldest| (now - oldest).num_seconds());
+        self.inbox_oldest_age.set(age.max(0));
+    }
+
+    fn count(&self, outcome: &str, events: usize) {
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        self.events.with_label_values(&[outcome]).inc_by(events);
     }
 }

@@ -4,7 +4,7 @@ use std::{net::TcpListener, sync::Arc};
 
 use anyhow::Context;
 use chrono::TimeDelta;
-use rolecall_db::{Database, DatabaseOptions, PoolerMode};
+use rolecall_db::{Database, DatabaseOptions, DbError, PoolerMode, inbox_line::count_backlog};
 use rolecall_domain::clock::{Clock, Rng, random_bytes};
 use rolecall_queue::{Documents, Host, Link, LinkOptions, Options, Producer, Queue, Registry, RetrySchedule};
 use rolecall_runtime::{
@@ -16,11 +16,18 @@ use rolecall_runtime::{
 };
 use rolecall_stripe::client::{Client, config::StripeClientConfig};
 use secrecy::ExposeSecret;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    catalog::CatalogCache, config::WorkerConfig, cron::ticker, ctx::Ctx, handlers, health,
-    mail::Mailer, metrics::Metrics, sync::turns::Turns,
+    catalog::CatalogCache,
+    config::WorkerConfig,
+    cron::ticker,
+    ctx::Ctx,
+    handlers, health,
+    intake::{keep::Keeper, pump::Pump, refill},
+    mail::Mailer,
+    metrics::Metrics,
+    sync::turns::Turns,
 };
 
 /// Runs the worker until it is told to stop and has drained.
@@ -51,6 +58,7 @@ pub async fn run(config: WorkerConfig, listener: TcpListener, shutdown: Shutdown
         metrics: queue_metrics,
         consumer: ctx.name.clone(),
     };
+    let kept = CancellationToken::new();
     for (queue, concurrency) in handlers::QUEUES {
         let options = Options {
             concurrency,
@@ -58,11 +66,14 @@ pub async fn run(config: WorkerConfig, listener: TcpListener, shutdown: Shutdown
             schedule: schedule.clone(),
             ..Options::default()
         };
-        tasks.spawn_critical(
-            queue.name(),
-            drain(&host, queue, &handlers, &ctx, options, &shutdown),
-        );
+        let drained = drain(&host, queue, &handlers, &ctx, options, &shutdown);
+        let kept = (queue == Queue::StripeEvents).then(|| kept.clone().drop_guard());
+        tasks.spawn_critical(queue.name(), async move {
+            let _kept = kept;
+            drained.await
+        });
     }
+    tasks.spawn_critical("pump", refill::run(Arc::clone(&ctx), shutdown.draining(), kept));
     if config.jobs.enable_cron_jobs {
         let (ctx, stop) = (Arc::clone(&ctx), shutdown.draining());
         tasks.spawn_critical("cron", async move {
@@ -160,6 +171,9 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         rng,
         catalog: CatalogCache::default(),
         turns: Turns::default(),
+        keeper: Keeper::default(),
+        pump: Pump::default(),
+        retry: RetrySchedule::new(config.jobs.retry_schedule.waits().to_vec())?,
         metrics: Metrics::register(registry)?,
     })
 }
@@ -176,6 +190,17 @@ fn exporter(registry: prometheus::Registry, metrics: &rolecall_queue::Metrics, c
                     Err(error) => tracing::debug!(%error, "a queue could not be measured"),
                 }
             }
+            if let Err(error) = measure_inbox(&ctx).await {
+                tracing::debug!(%error, "the inbox could not be measured");
+            }
         }
     })
+}
+
+async fn measure_inbox(ctx: &Ctx) -> Result<(), DbError> {
+    let mut tx = ctx.db.begin().await?;
+    let backlog = count_backlog(&mut tx).await?;
+    tx.commit().await?;
+    ctx.metrics.show_backlog(&backlog, ctx.clock.now());
+    Ok(())
 }

@@ -5,8 +5,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// A hint that has had no effect for this long is taken for lost.
 pub const HINT_OVERDUE: TimeDelta = TimeDelta::seconds(20);
 
-/// An event that has had no effect for this long is taken up again from the inbox.
-pub const EVENT_OVERDUE: TimeDelta = TimeDelta::seconds(60);
 
 /// The longest wait between two sendings of the same command.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(30);
@@ -18,26 +16,9 @@ pub fn send_again_at(now: DateTime<Utc>, sends: i32) -> DateTime<Utc> {
     now + (HINT_OVERDUE * 2_i32.pow(doublings)).min(LONGEST_WAIT)
 }
 
-/// When an event whose `attempt`th attempt failed is taken for forgotten by its job. Later than any
-/// default wait of the queue after that attempt: a second job for the same event would be tried as
-/// often again.
-pub fn take_up_at(now: DateTime<Utc>, attempt: u32) -> DateTime<Utc> {
-    now + EVENT_OVERDUE * 3_i32.pow(attempt.saturating_sub(1).min(7))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_is_not_taken_up_while_its_job_waits_for_the_next_attempt() {
-        let now = DateTime::<Utc>::UNIX_EPOCH;
-        let waits = [2, 15, 60, 300, 1_800, 7_200, 21_600, 43_200, 43_200, 43_200];
-        for (attempt, wait) in (1..).zip(waits) {
-            let patience = (take_up_at(now, attempt) - now).num_seconds();
-            assert!(patience > wait * 3 / 2, "attempt {attempt}: {patience} s");
-        }
-    }
 
     #[test]
     fn the_wait_doubles_up_to_half_an_hour() {

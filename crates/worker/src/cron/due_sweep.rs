@@ -3,13 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     discord_accounts::find_tokens,
-    inbox::claim_overdue_events,
     member_guilds::{claim_unanswered, set_send_at},
     members::list_converge_due,
     notifications::list_overdue_notifications,
 };
 use rolecall_domain::trigger::Trigger;
-use rolecall_queue::jobs::{ProcessEvent, SendNotification};
+use rolecall_queue::jobs::SendNotification;
 
 use crate::{
     catalog,
@@ -17,7 +16,7 @@ use crate::{
     ctx::Ctx,
     error::WorkError,
     prices,
-    timing::{EVENT_OVERDUE, HINT_OVERDUE, send_again_at},
+    timing::{HINT_OVERDUE, send_again_at},
 };
 
 /// At most so many rows of a kind are taken up at a time; the next round takes up the rest.
@@ -33,11 +32,12 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     catalog::publish(ctx).await?;
     let converged = converge_due(ctx, ctx.clock.now() - HINT_OVERDUE).await?;
     let commands = send_commands(ctx).await?;
-    let events = send_events(ctx).await?;
+    // Events that nobody holds are taken up by the pump of each worker.
+    ctx.pump.look();
     let messages = send_messages(ctx).await?;
     let prices = prices::read_stale(ctx, ctx.clock.now() - PRICES_OLD).await?;
     Ok(format!(
-        "{converged} people converged, {commands} role commands, {events} events and {messages} messages sent again, {prices} prices read"
+        "{converged} people converged, {commands} role commands and {messages} messages sent again, {prices} prices read"
     ))
 }
 
@@ -72,21 +72,6 @@ async fn send_commands(ctx: &Ctx) -> Result<usize, WorkError> {
         ctx.hint(command).await;
     }
     Ok(commands.len())
-}
-
-/// Takes events up again whose job was lost.
-async fn send_events(ctx: &Ctx) -> Result<usize, WorkError> {
-    let now = ctx.clock.now();
-    let mut tx = ctx.db.begin().await?;
-    let events = claim_overdue_events(&mut tx, now, now + EVENT_OVERDUE * 5, BATCH).await?;
-    tx.commit().await?;
-    for event_id in &events {
-        ctx.hint(&ProcessEvent {
-            event_id: event_id.clone(),
-        })
-        .await;
-    }
-    Ok(events.len())
 }
 
 /// Sends hints for messages whose sender was lost.

@@ -19,11 +19,10 @@ use rolecall_queue::{Queue, Registry};
 use crate::ctx::Ctx;
 
 /// The queues, and how many of each one's jobs run at a time: more than the pool has connections,
-/// because most of a job is waiting for Stripe. Of events so many that those of a burst are kept before
-/// their subscription is read, and one read covers them all.
+/// because most of a job is waiting for Stripe. Of events as many as are kept in one commit.
 pub const QUEUES: [(Queue, usize); 5] = [
     (Queue::AccountEvents, 4),
-    (Queue::StripeEvents, 32),
+    (Queue::StripeEvents, 256),
     (Queue::RoleOutcomes, 4),
     (Queue::DiscordEvents, 2),
     (Queue::Jobs, 4),

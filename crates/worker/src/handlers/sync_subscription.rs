@@ -14,12 +14,8 @@ pub async fn run(ctx: SharedCtx, args: SyncSubscription, _: Attempt) -> Result<(
     let mut tx = ctx.db.begin().await?;
     let seen_at = database_time(&mut tx).await?;
     tx.commit().await?;
-    let hint = Hint {
-        seen_at,
-        event: None,
-        member_id: None,
-    };
-    sync_subscription(&ctx, &args.subscription_id, hint)
+    sync_subscription(&ctx, &args.subscription_id, Hint::seen(seen_at))
         .await
-        .map_err(job_error)
+        .map_err(job_error)?;
+    Ok(())
 }

@@ -7,10 +7,13 @@
 mod read;
 pub mod turns;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
-    inbox::{InboxState, database_time, set_event_finished},
+    inbox::{InboxState, database_time},
+    inbox_line::set_events_finished,
     members::{find_member, lock_member},
     subscriptions::{ReadMark, SubscriptionRead, find_read_mark, insert_subscription, update_subscription},
 };
@@ -18,25 +21,67 @@ use rolecall_domain::{
     ids::{MemberId, StripeEventId, StripeSubscriptionId},
     trigger::Trigger,
 };
+use tokio::time::Instant;
 
 use crate::{
     converge::{Converged, converge},
     ctx::Ctx,
     error::WorkError,
+    sync::turns::Turn,
 };
 
 /// A write that loses this many times is left for later.
 const MOST_READS: usize = 8;
+
+/// What was looked up is used without another look for this long, if nobody has read meanwhile.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What says that a subscription changed.
 #[derive(Debug, Clone, Copy)]
 pub struct Hint<'a> {
     /// When it was seen, by the database's clock: a read that began later covers it.
     pub seen_at: DateTime<Utc>,
-    /// The event that is done with this sync, in the same transaction.
-    pub event: Option<&'a StripeEventId>,
+    /// Only a read that begins from now on covers it, because only now all is known that it needs.
+    pub must_read: bool,
+    /// The events that are done with this sync, in the same transaction.
+    pub events: &'a [&'a StripeEventId],
     /// The person whose it is, where somebody knows better than the subscription itself.
     pub member_id: Option<MemberId>,
+    /// What was just looked up for it.
+    pub known: Option<Known>,
+}
+
+impl Hint<'_> {
+    /// That something may have changed before `seen_at`.
+    pub const fn seen(seen_at: DateTime<Utc>) -> Self {
+        Self {
+            seen_at,
+            must_read: false,
+            events: &[],
+            member_id: None,
+            known: None,
+        }
+    }
+}
+
+/// What is known of a subscription before it is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// What a write replaces: committed before the read begins.
+    pub mark: Option<ReadMark>,
+    /// A time of the database's clock at which the read has not begun yet.
+    pub read_started_at: DateTime<Utc>,
+    /// When it was looked up.
+    pub looked_at: Instant,
+}
+
+/// What it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synced {
+    /// A read from Stripe.
+    Read,
+    /// Nothing: an earlier read had covered it.
+    Covered,
 }
 
 /// Reads a subscription unless a read has covered the hint already, and converges its person.
@@ -44,32 +89,66 @@ pub async fn sync_subscription(
     ctx: &Ctx,
     id: &StripeSubscriptionId,
     hint: Hint<'_>,
-) -> Result<(), WorkError> {
-    // One read at a time in this process: those who wait here are mostly covered by the next read.
+) -> Result<Synced, WorkError> {
+    // One read at a time: those who wait here are mostly covered by the next read.
     let _turn = ctx.turns.take(id.as_str()).await;
-    for _ in 0..MOST_READS {
-        let mut tx = ctx.db.begin().await?;
-        let mark = find_read_mark(&mut tx, id).await?;
-        if mark.is_some_and(|mark| mark.read_started_at > hint.seen_at) {
-            finish(&mut tx, ctx, hint).await?;
-            tx.commit().await?;
-            ctx.metrics.covered_hints.inc();
-            return Ok(());
-        }
-        let read_started_at = database_time(&mut tx).await?;
-        tx.commit().await?;
+    let turn = turns::take(&ctx.link, id).await;
+    let known = hint
+        .known
+        .filter(|known| turn == Turn::First && !hint.must_read && known.looked_at.elapsed() < FRESH);
+    let synced = read_and_write(ctx, id, hint, known).await;
+    turns::end(&ctx.link, id).await;
+    synced
+}
 
+async fn read_and_write(
+    ctx: &Ctx,
+    id: &StripeSubscriptionId,
+    mut hint: Hint<'_>,
+    mut known: Option<Known>,
+) -> Result<Synced, WorkError> {
+    for _ in 0..MOST_READS {
+        let before = match known.take() {
+            Some(known) => known,
+            None => match look(ctx, id, &mut hint).await? {
+                Some(known) => known,
+                None => return Ok(Synced::Covered),
+            },
+        };
         ctx.metrics.subscription_reads.inc();
-        let read = read::read(ctx, id, read_started_at).await?;
+        let read = read::read(ctx, id, before.read_started_at).await?;
         let mut tx = ctx.db.begin().await?;
-        if let Some(converged) = write(&mut tx, ctx, read, mark, hint).await? {
+        if let Some(converged) = write(&mut tx, ctx, read, before.mark, hint).await? {
             tx.commit().await?;
             ctx.tell(converged).await;
-            return Ok(());
+            return Ok(Synced::Read);
         }
         tx.rollback().await?;
     }
     Err(WorkError::Contended(format!("subscription {id}")))
+}
+
+/// Looks up what a read would replace; `None` if a read has covered the hint, which is done then.
+async fn look(ctx: &Ctx, id: &StripeSubscriptionId, hint: &mut Hint<'_>) -> Result<Option<Known>, WorkError> {
+    let mut tx = ctx.db.begin().await?;
+    let mark = find_read_mark(&mut tx, id).await?;
+    if !hint.must_read && mark.is_some_and(|mark| mark.read_started_at > hint.seen_at) {
+        finish(&mut tx, ctx, *hint).await?;
+        tx.commit().await?;
+        ctx.metrics.covered_hints.inc();
+        return Ok(None);
+    }
+    let read_started_at = database_time(&mut tx).await?;
+    tx.commit().await?;
+    if hint.must_read {
+        // All is known now that it needs: from here on any read will do.
+        (hint.must_read, hint.seen_at) = (false, read_started_at);
+    }
+    Ok(Some(Known {
+        mark,
+        read_started_at,
+        looked_at: Instant::now(),
+    }))
 }
 
 /// Writes a read with all that follows from it; `None` if another read was faster.
@@ -111,8 +190,8 @@ async fn write_over(
 }
 
 async fn finish(conn: &mut Connection, ctx: &Ctx, hint: Hint<'_>) -> Result<(), WorkError> {
-    if let Some(event) = hint.event {
-        set_event_finished(conn, event, InboxState::Done, ctx.clock.now()).await?;
+    if !hint.events.is_empty() {
+        set_events_finished(conn, hint.events, InboxState::Done, ctx.clock.now()).await?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use rolecall_queue::jobs::StripeEvent;
-use rolecall_worker::handlers::{send_notification, stripe_event};
+use rolecall_worker::handlers::send_notification;
 
 use crate::support::{
     World,
@@ -26,8 +26,10 @@ async fn dies_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T>
 
 /// Delivers an event to a worker that dies after so many steps; says whether it was done before.
 async fn deliver_and_die(world: &World, event: &StripeEvent, steps: usize) -> bool {
-    let work = stripe_event::run(Arc::clone(&world.worker), event.clone(), world.attempt());
-    dies_after(steps, work).await.is_some()
+    let doomed = Arc::new(world.another_worker("doomed"));
+    dies_after(steps, world.deliver_to(&doomed, event))
+        .await
+        .is_some()
 }
 
 #[tokio::test]
@@ -68,6 +70,7 @@ async fn a_worker_that_dies_at_any_step_of_an_event_loses_nothing_and_doubles_no
             .find(|event| event.event_type == "customer.subscription.deleted")
             .unwrap();
         deliver_and_die(&world, ended, steps).await;
+        world.redis.flush().await;
         world.deliver(ended).await.unwrap();
         world.sweep().await;
         assert_eq!(world.roles(&person), [].into(), "died after {steps}");

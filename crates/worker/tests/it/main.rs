@@ -15,6 +15,8 @@ mod grace;
 mod histories;
 mod mail;
 mod observe;
+mod protocol;
 mod provenance;
+mod pumping;
 mod support;
 mod sync;

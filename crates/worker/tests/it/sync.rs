@@ -1,26 +1,34 @@
 //! Stripe's events become subscriptions: each once in effect, in any order, by the newest read.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::inbox::{InboxState, find_seen};
 use rolecall_domain::{ids::StripeEventId, standing::Standing};
-use rolecall_queue::{JobError, jobs::StripeEvent};
+use rolecall_queue::jobs::StripeEvent;
 use rolecall_sandbox::stripe::{EndpointConfig, faults::FaultKind, story::Action, world};
-use rolecall_worker::handlers::stripe_event;
-use serde_json::json;
-use tokio::task::JoinSet;
+use rolecall_stripe::error::StripeError;
+use rolecall_worker::{error::WorkError, handlers::stripe_event, intake::refill};
+use serde_json::{Value, json, value::RawValue};
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::support::{
     PATIENCE, World, event,
     plans::{COUNCIL, PATRON, member_role},
     receiver::Receiver,
-    soon,
+    soon, work_off,
 };
 
 impl World {
     async fn inbox_state(&self, id: &StripeEventId) -> Option<InboxState> {
         let mut tx = self.worker.db.begin().await.unwrap();
         find_seen(&mut tx, id).await.unwrap().map(|seen| seen.state)
+    }
+
+    async fn inbox_row(&self, id: &str) -> Value {
+        let rows = self.rows("SELECT to_jsonb(t) - 'payload' FROM inbox t").await;
+        let mut rows = rows.into_iter();
+        rows.find(|row| row["event_id"] == id).unwrap()
     }
 
     /// The newest event of a type.
@@ -114,12 +122,11 @@ async fn a_slow_answer_with_the_old_state_never_overwrites_a_newer_one() {
                 > before
         };
         world.stripe.wait_for("a read", PATIENCE, asked).await.unwrap();
-        // The second one reads that it has ended.
+        // The second one does not hear of the first one's turn, and reads that it has ended.
+        world.redis.flush().await;
         world.stripe.cancel(&subscription).unwrap();
         let ended = world.newest("customer.subscription.deleted");
-        stripe_event::run(Arc::clone(&other), ended, world.attempt())
-            .await
-            .unwrap();
+        world.deliver_to(&other, &ended).await.unwrap();
         assert_eq!(slow.len(), 1);
         assert!(
             slow.try_join_next().is_none(),
@@ -151,6 +158,7 @@ async fn fifty_events_at_once_cost_at_most_three_reads() {
         set.spawn(async move { world.deliver(&event).await.unwrap() });
     }
     soon(set.join_all()).await;
+    work_off(&world.worker).await.unwrap();
     let reads = world.reads(&subscription);
     assert!((1..=3).contains(&reads), "{reads} reads");
     let open = world
@@ -209,42 +217,95 @@ async fn a_poison_event_ends_dead_with_its_error_and_does_not_stop_the_others() 
     let poison = made_up("evt_poison", "customer.subscription.updated", &object);
     let person = world.person().await;
     world.buy(&person, COUNCIL);
-    for current in 1..=3 {
-        let attempt = world.nth_attempt(current, 3);
-        let failed = stripe_event::run(Arc::clone(&world.worker), poison.clone(), attempt).await;
-        assert!(
-            matches!(failed, Err(JobError::Retry(_))),
-            "attempt {current}: {failed:?}"
-        );
-        let expected = if current < 3 {
-            InboxState::Pending
-        } else {
-            InboxState::Dead
-        };
-        assert_eq!(
-            world.inbox_state(&poison.event_id).await,
-            Some(expected),
-            "attempt {current}"
-        );
-        if current == 1 {
-            world.follow().await;
-        }
-    }
+    let failed = world.deliver(&poison).await;
+    assert!(
+        matches!(failed, Err(WorkError::Stripe(StripeError::NotFound { .. }))),
+        "{failed:?}"
+    );
+    world.follow().await;
     assert_eq!(world.roles(&person), [member_role()].into());
-    let row = &world
-        .rows("SELECT to_jsonb(t) FROM inbox t WHERE event_id = 'evt_poison'")
-        .await[0];
+    let mut waits = Vec::new();
+    for attempt in 1..12 {
+        let row = world.inbox_row("evt_poison").await;
+        assert_eq!(
+            (&row["state"], &row["attempts"]),
+            (&json!("pending"), &json!(attempt)),
+            "{row}"
+        );
+        let next: DateTime<Utc> = row["next_attempt_at"].as_str().unwrap().parse().unwrap();
+        waits.push((next - world.now()).num_seconds());
+        // The simulators' time has a coarser grain.
+        world.advance(next - world.now() + TimeDelta::milliseconds(1));
+        world.take_up().await;
+    }
+    let row = world.inbox_row("evt_poison").await;
     assert_eq!(
-        (&row["attempts"], &row["next_attempt_at"]),
-        (&json!(3), &json!(null))
+        (&row["state"], &row["attempts"], &row["next_attempt_at"]),
+        (&json!("dead"), &json!(12), &json!(null))
     );
     assert!(row["last_error"].as_str().unwrap().contains("sub_gone"), "{row}");
+    // The schedule, and up to a fifth more.
+    for (wait, scheduled) in waits
+        .iter()
+        .zip([2, 15, 60, 300, 1_800, 7_200, 21_600, 43_200, 43_200])
+    {
+        assert!((scheduled..=scheduled * 6 / 5).contains(wait), "{waits:?}");
+    }
     // It is for staff now: one more delivery changes nothing, nor does the sweeper.
-    let requests = world.stripe.requests().len();
     world.deliver(&poison).await.unwrap();
     world.sweep().await;
     assert_eq!(world.inbox_state(&poison.event_id).await, Some(InboxState::Dead));
-    assert_eq!(world.reads("sub_gone"), 3, "{requests} requests before");
+    assert_eq!(world.reads("sub_gone"), 12);
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_dead_at_once_and_the_events_beside_it_are_kept() {
+    let world = Arc::new(World::start().await);
+    let person = world.person().await;
+    world.buy(&person, COUNCIL);
+    let mut riddle = made_up(
+        "evt_riddle",
+        "customer.subscription.updated",
+        &json!({ "id": "sub_1" }),
+    );
+    riddle.payload = RawValue::from_string(r#"{"type":"invoice.paid","n":1e999}"#.to_owned()).unwrap();
+    let mut set = JoinSet::new();
+    for event in world.new_events().into_iter().chain([riddle]) {
+        let world = Arc::clone(&world);
+        set.spawn(async move { world.hand_over(&world.worker, &event).await });
+    }
+    soon(set.join_all()).await;
+    world.settle().await;
+    let row = world.inbox_row("evt_riddle").await;
+    assert_eq!((&row["state"], &row["attempts"]), (&json!("dead"), &json!(1)));
+    assert!(
+        row["last_error"].as_str().unwrap().contains("cannot be read"),
+        "{row}"
+    );
+    assert_eq!(world.roles(&person), [member_role()].into());
+}
+
+#[tokio::test]
+async fn an_event_that_postgres_refuses_keeps_no_other_out() {
+    let world = Arc::new(World::start().await);
+    let person = world.person().await;
+    world.buy(&person, COUNCIL);
+    let mut refused = made_up(
+        "evt_refused",
+        "customer.subscription.updated",
+        &json!({ "id": "sub_1" }),
+    );
+    refused.event_type = "nul\0".to_owned();
+    let mut set = JoinSet::new();
+    for event in world.new_events().into_iter().chain([refused]) {
+        let (world, attempt) = (Arc::clone(&world), world.attempt());
+        let worker = Arc::clone(&world.worker);
+        set.spawn(async move { stripe_event::run(worker, event, attempt).await.is_err() });
+    }
+    let refusals = soon(set.join_all()).await;
+    assert_eq!(refusals.iter().filter(|refused| **refused).count(), 1);
+    world.settle().await;
+    assert_eq!(world.roles(&person), [member_role()].into());
 }
 
 #[tokio::test]
@@ -252,7 +313,11 @@ async fn a_checkout_that_stripe_does_not_know_is_tried_again() {
     let world = World::start().await;
     let object = json!({ "id": "cs_test_1", "object": "checkout.session" });
     let unknown = made_up("evt_unknown", "checkout.session.completed", &object);
-    assert!(matches!(world.deliver(&unknown).await, Err(JobError::Retry(_))));
+    let failed = world.deliver(&unknown).await;
+    assert!(
+        matches!(failed, Err(WorkError::Stripe(StripeError::NotFound { .. }))),
+        "{failed:?}"
+    );
     assert_eq!(
         world.inbox_state(&unknown.event_id).await,
         Some(InboxState::Pending)
@@ -278,9 +343,12 @@ async fn a_subscription_that_stripe_does_not_find_is_tried_again_and_not_taken_f
         },
     );
     let failed = world.deliver(&updated).await;
-    assert!(matches!(failed, Err(JobError::Retry(_))), "{failed:?}");
+    assert!(
+        matches!(failed, Err(WorkError::Stripe(StripeError::NotFound { .. }))),
+        "{failed:?}"
+    );
     assert_eq!(world.subscriptions(&person).await[0].standing, Standing::Active);
-    world.deliver(&updated).await.unwrap();
+    world.try_again().await;
     assert!(world.subscriptions(&person).await[0].cancel_at_period_end);
 }
 
@@ -299,19 +367,28 @@ async fn stripe_says_when_to_come_back() {
         },
     );
     let created = world.newest("customer.subscription.created");
-    match world.deliver(&created).await {
-        Err(JobError::RetryAfter(wait, _)) => assert_eq!(wait.as_secs(), 17),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(
-        world.inbox_state(&created.event_id).await,
-        Some(InboxState::Pending)
+    let failed = world.deliver(&created).await;
+    assert!(
+        matches!(failed, Err(WorkError::Stripe(StripeError::RateLimited { .. }))),
+        "{failed:?}"
     );
+    let row = world.inbox_row(created.event_id.as_str()).await;
+    let next: DateTime<Utc> = row["next_attempt_at"].as_str().unwrap().parse().unwrap();
+    let wait = (next - world.now()).num_seconds();
+    assert!((17..=17 * 6 / 5).contains(&wait), "{wait} s");
+    assert_eq!(row["state"], "pending");
     // The same worker keeps away from Stripe until then; one that has just started does not know.
+    assert!(
+        world
+            .worker
+            .pump
+            .take(Instant::now() + Duration::from_secs(16))
+            .is_none()
+    );
+    world.advance(TimeDelta::seconds(wait + 1));
     let other = Arc::new(world.another_worker("worker-1"));
-    stripe_event::run(other, created.clone(), world.attempt())
-        .await
-        .unwrap();
+    refill::fill(&other, 100).await.unwrap();
+    work_off(&other).await.unwrap();
     assert_eq!(world.inbox_state(&created.event_id).await, Some(InboxState::Done));
 }
 
@@ -334,17 +411,32 @@ async fn garbage_and_server_errors_from_stripe_change_nothing_and_are_tried_agai
             applied: false,
         },
     ];
+    let mut attempts = 0;
     for fault in faults {
         world.fault(&subscription, 1, fault.clone());
-        let failed = world.deliver(&ended).await;
-        assert!(matches!(failed, Err(JobError::Retry(_))), "{fault:?}: {failed:?}");
+        if attempts == 0 {
+            let failed = world.deliver(&ended).await;
+            assert!(
+                matches!(failed, Err(WorkError::Stripe(_))),
+                "{fault:?}: {failed:?}"
+            );
+        } else {
+            world.try_again().await;
+        }
+        attempts += 1;
         assert_eq!(
             world.subscriptions(&person).await[0].standing,
             Standing::Active,
             "{fault:?}"
         );
+        assert_eq!(
+            world.inbox_row(ended.event_id.as_str()).await["attempts"],
+            attempts,
+            "{fault:?}"
+        );
     }
-    world.deliver(&ended).await.unwrap();
+    world.advance(TimeDelta::minutes(2));
+    world.take_up().await;
     assert_eq!(world.subscriptions(&person).await[0].standing, Standing::Ended);
 }
 

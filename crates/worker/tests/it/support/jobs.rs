@@ -6,9 +6,9 @@ use rolecall_queue::{
     Attempt, JobError, Queue,
     jobs::{ApplyRoles, MessageOutcome, RoleOutcome, SendDirectMessage},
 };
-use rolecall_worker::{ctx::Ctx, handlers};
+use rolecall_worker::{ctx::Ctx, handlers, intake::refill};
 
-use crate::support::{Taken, World, soon};
+use crate::support::{Taken, World, soon, work_off};
 
 impl World {
     /// Runs the jobs of the worker and the commands of the bot until none are left. Jobs that have to
@@ -17,8 +17,9 @@ impl World {
         soon(async {
             loop {
                 let jobs = self.run_jobs().await;
+                let events = self.take_up().await;
                 let commands = self.obey().await;
-                if jobs + commands == 0 {
+                if jobs + events + commands == 0 {
                     return;
                 }
             }
@@ -39,6 +40,14 @@ impl World {
             }
         }
         jobs.len()
+    }
+
+    /// Has the worker take up what waits in the inbox and nobody holds; returns how many events.
+    pub(crate) async fn take_up(&self) -> usize {
+        let events = refill::fill(&self.worker, 10_000).await.unwrap();
+        // A failure stands with its event.
+        work_off(&self.worker).await.ok();
+        events
     }
 
     /// The role commands that are in Redis, those that somebody waits for first. Direct messages among

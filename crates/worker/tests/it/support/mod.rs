@@ -22,7 +22,7 @@ use rolecall_db::{
     testing::TestDatabase,
 };
 use rolecall_domain::{clock::Clock, ids::uuid_v7};
-use rolecall_queue::{Attempt, Documents, JobError, Producer, jobs::StripeEvent};
+use rolecall_queue::{Attempt, Documents, Producer, RetrySchedule, jobs::StripeEvent};
 use rolecall_sandbox::{
     mail,
     stripe::{
@@ -33,10 +33,21 @@ use rolecall_sandbox::{
 };
 use rolecall_stripe::client::{Client, config::StripeClientConfig, retry::RetryPolicy};
 use rolecall_worker::{
-    catalog::CatalogCache, cron, ctx::Ctx, handlers::stripe_event, mail::Mailer, metrics::Metrics,
-    sync::turns::Turns, timing::EVENT_OVERDUE,
+    catalog::CatalogCache,
+    cron,
+    ctx::Ctx,
+    error::WorkError,
+    handlers::stripe_event,
+    intake::{
+        keep::{HOLD, Keeper},
+        pump::{self, Pump},
+    },
+    mail::Mailer,
+    metrics::Metrics,
+    sync::turns::Turns,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub(crate) use crate::support::{
     bot::Bot,
@@ -179,16 +190,35 @@ impl World {
             livemode: false,
             occurred_at: event.created,
             payload: &event.payload,
-            next_attempt_at: self.now() + EVENT_OVERDUE,
+            next_attempt_at: self.now() + HOLD,
         };
         let mut tx = self.worker.db.begin().await.unwrap();
         insert_event(&mut tx, &new).await.unwrap();
         tx.commit().await.unwrap();
     }
 
-    /// Delivers an event.
-    pub(crate) async fn deliver(&self, event: &StripeEvent) -> Result<(), JobError> {
-        stripe_event::run(Arc::clone(&self.worker), event.clone(), self.attempt()).await
+    /// Delivers an event, and lets the worker do what follows from it.
+    pub(crate) async fn deliver(&self, event: &StripeEvent) -> Result<(), WorkError> {
+        self.deliver_to(&self.worker, event).await
+    }
+
+    /// Delivers an event to a worker, and lets that one do what follows from it.
+    pub(crate) async fn deliver_to(&self, worker: &Arc<Ctx>, event: &StripeEvent) -> Result<(), WorkError> {
+        self.hand_over(worker, event).await;
+        work_off(worker).await
+    }
+
+    /// Lets the next attempts of what failed just now come, and has the worker make them.
+    pub(crate) async fn try_again(&self) {
+        self.advance(TimeDelta::seconds(31));
+        self.take_up().await;
+    }
+
+    /// Has a worker keep an event, and nothing more.
+    pub(crate) async fn hand_over(&self, worker: &Arc<Ctx>, event: &StripeEvent) {
+        stripe_event::run(Arc::clone(worker), event.clone(), self.attempt())
+            .await
+            .unwrap();
     }
 
     /// Delivers what has happened at Stripe since the last time, in its order.
@@ -313,6 +343,9 @@ fn context(
         rng: rng.clone(),
         catalog: CatalogCache::default(),
         turns: Turns::default(),
+        keeper: Keeper::default(),
+        pump: Pump::default(),
+        retry: RetrySchedule::default(),
         metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
     }
 }
@@ -326,6 +359,17 @@ pub(crate) fn event(body: &Value) -> StripeEvent {
         livemode: body["livemode"].as_bool().unwrap(),
         payload: serde_json::value::to_raw_value(body).unwrap(),
     }
+}
+
+/// Has a worker do all that waits in its memory. Returns the first failure; it stands with its events.
+pub(crate) async fn work_off(worker: &Arc<Ctx>) -> Result<(), WorkError> {
+    let mut result = Ok(());
+    // As if every pause were over.
+    let later = || Instant::now() + Duration::from_hours(1);
+    while let Some(work) = worker.pump.take(later()) {
+        result = result.and(pump::run(worker, work).await);
+    }
+    result
 }
 
 /// Waits for something that has to happen.

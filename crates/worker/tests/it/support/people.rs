@@ -111,6 +111,14 @@ impl World {
             .unwrap()
     }
 
+    /// Somebody we do not know buys a subscription; nothing of it is told yet.
+    pub(crate) fn buy_as_nobody(&self, number: usize) -> String {
+        let email = format!("nobody{number}@example.com");
+        self.stripe
+            .seed_subscription(&email, Card::Works, plans::COUNCIL, 1, Metadata::new())
+            .unwrap()
+    }
+
     /// They open a checkout page through our API, as the site does it. Nothing but the session's own
     /// reference names them.
     pub(crate) async fn open_checkout(&self, person: &Person, buyer: Buyer) -> StripeCheckoutSessionId {

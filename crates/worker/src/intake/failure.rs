@@ -1,0 +1,142 @@
+//! What a failure says: whether others would have failed as well, and when its events are tried again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rolecall_db::{DbError, inbox_line::set_events_failed};
+use rolecall_domain::ids::StripeEventId;
+use rolecall_queue::{Job, RetrySchedule, jobs::StripeEvent};
+use rolecall_stripe::error::StripeError;
+
+use crate::{
+    ctx::Ctx,
+    error::{WorkError, in_one_line},
+    intake::line::{Waiting, Work},
+};
+
+/// Who failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The database is away: nothing was tried.
+    Postgres,
+    /// Stripe; `sure` that the next call fails as well, at least until after `wait`.
+    Stripe { sure: bool, wait: Option<Duration> },
+    /// Nobody else: only these events.
+    Event,
+}
+
+/// Whose failure it was.
+pub(super) fn cause(error: &WorkError) -> Cause {
+    match error {
+        WorkError::Db(error) if error.is_outage() => Cause::Postgres,
+        WorkError::Stripe(StripeError::NotFound { .. } | StripeError::Invalid { .. }) => Cause::Event,
+        WorkError::Stripe(error) => Cause::Stripe {
+            sure: matches!(
+                error,
+                StripeError::RateLimited { .. } | StripeError::Unauthorized | StripeError::Unreachable { .. }
+            ),
+            wait: error.retry_after(),
+        },
+        WorkError::Db(_) | WorkError::Contended(_) | WorkError::Unusable(_) | WorkError::Fault(_) => {
+            Cause::Event
+        }
+    }
+}
+
+/// Notes a failed attempt with each event, and when the next one is; after the last one it is dead: then
+/// it is listed, and staff may replay it. Says whether it could be noted.
+pub(super) async fn note(ctx: &Ctx, work: &Work, error: &WorkError) -> bool {
+    let next: Vec<_> = work
+        .events
+        .iter()
+        .map(|event| (&event.id, next_attempt_at(ctx, event, error)))
+        .collect();
+    let reason = in_one_line(error);
+    for (id, next_attempt_at) in &next {
+        match next_attempt_at {
+            Some(at) => {
+                tracing::warn!(stripe.event_id = %id, reason, next_attempt_at = %at, "an event could not take effect; tried again later");
+            }
+            None => {
+                tracing::error!(stripe.event_id = %id, reason, "an event is dead: look into it and replay it");
+            }
+        }
+    }
+    match write(ctx, &next, &reason).await {
+        Ok(()) => {
+            let dead = next.iter().filter(|(_, at)| at.is_none()).count();
+            ctx.metrics.count_failures(next.len() - dead, dead);
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a failure could not be noted with its events");
+            false
+        }
+    }
+}
+
+async fn write(
+    ctx: &Ctx,
+    next: &[(&StripeEventId, Option<DateTime<Utc>>)],
+    reason: &str,
+) -> Result<(), DbError> {
+    let mut tx = ctx.db.begin().await?;
+    set_events_failed(&mut tx, next, reason).await?;
+    tx.commit().await
+}
+
+/// `None` after the last attempt, or where another one cannot help.
+fn next_attempt_at(ctx: &Ctx, event: &Waiting, error: &WorkError) -> Option<DateTime<Utc>> {
+    let attempt = event.attempts.saturating_add(1);
+    if attempt >= StripeEvent::MAX_ATTEMPTS || matches!(error, WorkError::Unusable(_)) {
+        return None;
+    }
+    let asked = match error {
+        WorkError::Stripe(error) => error.retry_after(),
+        _ => None,
+    };
+    let wait = match asked.map(|wait| RetrySchedule::new(vec![wait.max(Duration::from_secs(1))])) {
+        Some(Ok(asked)) => asked.wait(1, &*ctx.rng),
+        _ => ctx.retry.wait(attempt, &*ctx.rng),
+    };
+    let now = ctx.clock.now();
+    let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+    Some(now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_would_meet_too_is_told_from_what_is_one_events_own() {
+        let stripe = |error: StripeError| cause(&error.into());
+        let subject = || "subscription sub_1".to_owned();
+        assert_eq!(stripe(StripeError::NotFound { subject: subject() }), Cause::Event);
+        let wait = Some(Duration::from_secs(7));
+        assert_eq!(
+            stripe(StripeError::RateLimited { retry_after: wait }),
+            Cause::Stripe { sure: true, wait }
+        );
+        assert_eq!(
+            stripe(StripeError::Unauthorized),
+            Cause::Stripe {
+                sure: true,
+                wait: None
+            }
+        );
+        let unavailable = StripeError::Unavailable {
+            endpoint: "GET /v1/subscriptions/{id}",
+            status: 500,
+            retry_after: None,
+        };
+        assert_eq!(
+            stripe(unavailable),
+            Cause::Stripe {
+                sure: false,
+                wait: None
+            }
+        );
+        assert_eq!(cause(&WorkError::Contended(subject())), Cause::Event);
+    }
+}

@@ -1,0 +1,166 @@
+//! What an event concerns: the objects that are read again for it. Looked up once, when it is kept.
+
+use rolecall_domain::{
+    ids::{StripeCheckoutSessionId, StripeInvoiceId, StripeSubscriptionId},
+    standing::Standing,
+};
+use rolecall_stripe::event::subjects;
+use serde::{Deserialize, Serialize};
+
+/// The type of event that says when a debt began, which nothing else tells.
+const PAYMENT_FAILED: &str = "invoice.payment_failed";
+
+/// What an event concerns. Events that wait and concern the same are done together. Stored as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// A purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout_session: Option<StripeCheckoutSessionId>,
+    /// Subscriptions: more than one on an invoice that bills several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subscriptions: Vec<StripeSubscriptionId>,
+    /// What is sold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catalog: bool,
+}
+
+impl Subject {
+    /// Finds it in the body of an event.
+    pub fn of(payload: &str) -> Result<Self, serde_json::Error> {
+        let found = subjects(payload)?;
+        Ok(Self {
+            catalog: found.price.is_some() || found.product.is_some(),
+            checkout_session: found.checkout_session,
+            subscriptions: found.subscriptions,
+        })
+    }
+
+    /// Whether it concerns nothing that we keep.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The subscription that is all it concerns, so that a read of that alone can cover it.
+    pub fn only_subscription(&self) -> Option<&StripeSubscriptionId> {
+        match (&self.checkout_session, self.subscriptions.as_slice()) {
+            (None, [only]) => Some(only),
+            _ => None,
+        }
+    }
+}
+
+/// Whether somebody may be waiting for access because of a subscription that stands so; `None` for one
+/// that was never read. Who has full access lacks nothing, and what has ended does not begin again.
+pub fn is_urgent(standing: Option<&str>) -> bool {
+    let settled = [Standing::Active, Standing::Trial, Standing::Ended];
+    standing.is_none_or(|standing| settled.iter().all(|settled| settled.name() != standing))
+}
+
+/// Whether the event may say when a debt began: then a read that began before it was kept does not
+/// cover it, because that read may not have known.
+pub fn dates_debt(kind: &str) -> bool {
+    kind == PAYMENT_FAILED
+}
+
+/// The invoice whose first attempt the event says has failed. Later attempts do not date the debt.
+pub fn first_failure(kind: &str, payload: &str) -> Option<StripeInvoiceId> {
+    #[derive(Deserialize)]
+    struct Body {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        object: Invoice,
+    }
+    #[derive(Deserialize)]
+    struct Invoice {
+        id: StripeInvoiceId,
+        attempt_count: u64,
+    }
+    if !dates_debt(kind) {
+        return None;
+    }
+    let body: Body = serde_json::from_str(payload).ok()?;
+    (body.data.object.attempt_count <= 1).then_some(body.data.object.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(kind: &str, object: &str) -> String {
+        format!(r#"{{"type":"{kind}","data":{{"object":{object}}}}}"#)
+    }
+
+    #[test]
+    fn only_a_failed_first_attempt_dates_the_debt() {
+        let failure = |kind: &str, object: &str| first_failure(kind, &body(kind, object));
+        let failed = "invoice.payment_failed";
+        assert_eq!(
+            failure(failed, r#"{"id":"in_1","attempt_count":1}"#),
+            Some("in_1".parse().unwrap())
+        );
+        assert_eq!(failure(failed, r#"{"id":"in_1","attempt_count":2}"#), None);
+        assert_eq!(
+            failure("invoice.paid", r#"{"id":"in_1","attempt_count":1}"#),
+            None
+        );
+        assert_eq!(failure(failed, r#"{"object":"invoice"}"#), None);
+    }
+
+    #[test]
+    fn a_subject_is_stored_in_a_shape_that_stays() {
+        let of = |kind: &str, object: &str| {
+            let subject = Subject::of(&body(kind, object)).unwrap();
+            let json = serde_json::to_string(&subject).unwrap();
+            assert_eq!(serde_json::from_str::<Subject>(&json).unwrap(), subject);
+            json
+        };
+        assert_eq!(
+            of("customer.subscription.updated", r#"{"id":"sub_1"}"#),
+            r#"{"subscriptions":["sub_1"]}"#
+        );
+        assert_eq!(
+            of(
+                "checkout.session.completed",
+                r#"{"id":"cs_1","subscription":"sub_1"}"#
+            ),
+            r#"{"checkout_session":"cs_1","subscriptions":["sub_1"]}"#
+        );
+        assert_eq!(of("price.updated", r#"{"id":"price_1"}"#), r#"{"catalog":true}"#);
+        assert_eq!(of("customer.updated", r#"{"id":"cus_1"}"#), "{}");
+    }
+
+    #[test]
+    fn whoever_lacks_something_is_urgent() {
+        for standing in [
+            None,
+            Some("pending"),
+            Some("grace"),
+            Some("debtor"),
+            Some("paused"),
+        ] {
+            assert!(is_urgent(standing), "{standing:?}");
+        }
+        for standing in ["active", "trial", "ended"] {
+            assert!(!is_urgent(Some(standing)), "{standing}");
+        }
+    }
+
+    #[test]
+    fn a_purchase_is_more_than_its_subscription() {
+        let subject = |text: &str| serde_json::from_str::<Subject>(text).unwrap();
+        assert!(
+            subject(r#"{"subscriptions":["sub_1"]}"#)
+                .only_subscription()
+                .is_some()
+        );
+        for more in [
+            r#"{"subscriptions":["sub_1","sub_2"]}"#,
+            r#"{"checkout_session":"cs_1","subscriptions":["sub_1"]}"#,
+            "{}",
+        ] {
+            assert!(subject(more).only_subscription().is_none(), "{more}");
+        }
+    }
+}
