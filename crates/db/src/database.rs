@@ -17,7 +17,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use crate::{DbError, reach::Reach};
+use crate::{DbError, begin, reach::Reach};
 
 /// The readiness probe gives the pool so long before it looks for the reason itself.
 const POOL_PATIENCE: Duration = Duration::from_millis(300);
@@ -128,12 +128,12 @@ impl Database {
             pool: Arc::new(RwLock::new(pool)),
             pooler: options.pooler,
             patience: None,
-            reach: Arc::new(Reach::new()),
+            reach: Arc::default(),
         })
     }
 
-    /// The same pool for people who wait: Postgres is given this long to open a transaction, and
-    /// while it is known to be away they are told so at once.
+    /// The same pool for people who wait: that Postgres is away they are told within this time, and
+    /// at once while it is known.
     #[must_use]
     pub fn impatient(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
@@ -150,12 +150,22 @@ impl Database {
     /// Behind a transaction pooler the server connection may hold statements that another client
     /// prepared under the same names, so they are dropped first, in the same round trip.
     pub async fn begin(&self) -> Result<Transaction, DbError> {
-        let begin = match self.pooler {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let statement = match self.pooler {
             PoolerMode::None | PoolerMode::Session => begin_sql!(""),
             PoolerMode::Transaction => begin_sql!("; DEALLOCATE ALL"),
         };
         let pool = self.pool();
-        let begun = self.reach.attempt(self.patience, pool.begin_with(begin)).await;
+        let attempt = begin::begin(&pool, statement);
+        let begun = match self.patience {
+            None => attempt.await,
+            Some(patience) => {
+                let server = pool.connect_options();
+                let ask = || async { server.connect().await?.close().await };
+                Box::pin(self.reach.impatiently(patience, attempt, ask)).await
+            }
+        };
+        self.reach.note(begun.is_ok());
         if begun.is_err() && self.reach.is_hopeless() {
             self.renew(&pool);
         }

@@ -4,6 +4,7 @@
 //! caller owns the transaction, and nothing leaves the process before it is committed.
 
 pub mod audit;
+mod begin;
 pub mod breakers;
 pub mod catalog;
 pub mod checkout_sessions;

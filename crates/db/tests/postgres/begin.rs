@@ -1,5 +1,7 @@
 //! `Database::begin`: limits inside, and nothing that outlasts the transaction.
 
+use std::time::Duration;
+
 use rolecall_db::{DatabaseOptions, DbError, PoolerMode, database::missing_migrations, members::find_member};
 
 use crate::support::{TestDb, person};
@@ -38,6 +40,27 @@ async fn what_is_committed_lasts_and_what_is_rolled_back_or_dropped_does_not() {
     for (member_id, lasts) in [(committed, true), (undone, false), (dropped, false)] {
         assert_eq!(find_member(&mut tx, member_id).await.unwrap().is_some(), lasts);
     }
+}
+
+#[tokio::test]
+async fn whoever_gives_up_while_a_transaction_is_opened_leaves_none_open_behind() {
+    let db = TestDb::new().await;
+    let direct = db.server.open(1).unwrap();
+    direct.ping().await.unwrap();
+    // Now and then it is open at once.
+    while tokio::time::timeout(Duration::ZERO, direct.begin()).await.is_ok() {}
+    let mut other = db.begin().await;
+    let since: String = sqlx::query_scalar("SELECT clock_timestamp()::text")
+        .fetch_one(&mut *other)
+        .await
+        .unwrap();
+    let mut tx = direct.begin().await.unwrap();
+    let is_new: bool = sqlx::query_scalar("SELECT now() > $1::timestamptz")
+        .bind(since)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert!(is_new, "it goes on in the transaction that was given up");
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ impl Way {
                         _ = cuts.changed() => {}
                     }
                     // Held open, and silent.
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 });
             }
         });
@@ -86,12 +86,13 @@ async fn people_are_told_in_time_that_the_database_is_away_and_then_at_once() {
     for url in [silent, "postgres://nobody@127.0.0.1:1/none".into()] {
         let database = open(&url).impatient(PATIENCE);
         tokio::time::pause();
-        for expected in [PATIENCE, Duration::ZERO] {
+        for within in [PATIENCE, Duration::ZERO] {
             let begun = tokio::time::Instant::now();
             let error = database.begin().await.unwrap_err();
             assert!(error.is_outage(), "{error:?}");
+            // Timers are not exact to the millisecond.
             let took = begun.elapsed();
-            assert!(took >= expected && took < expected + PATIENCE, "{took:?}");
+            assert!(took < within + Duration::from_millis(100), "{took:?}");
         }
         tokio::time::resume();
     }
