@@ -113,8 +113,8 @@ pub async fn find_event_row(conn: &mut Connection, id: &StripeEventId) -> Result
     .await?)
 }
 
-/// Makes an event pending again, as if it had come in now: no read of before covers it. Says whether it was
-/// there.
+/// Makes an event pending again, as if it had come in now: no read of before covers it, and it is looked into
+/// anew. Says whether it was there.
 pub async fn set_event_replayed(
     conn: &mut Connection,
     id: &StripeEventId,
@@ -122,7 +122,7 @@ pub async fn set_event_replayed(
 ) -> Result<bool, DbError> {
     let done = sqlx::query!(
         "UPDATE inbox
-         SET state = 'pending', attempts = 0, last_error = NULL, done_at = NULL,
+         SET state = 'pending', attempts = 0, last_error = NULL, done_at = NULL, subject = NULL, urgent = false,
              seen_at = clock_timestamp(), next_attempt_at = $2
          WHERE event_id = $1",
         id.as_str(),
@@ -144,7 +144,7 @@ pub async fn claim_replays(
 ) -> Result<Vec<StripeEventId>, DbError> {
     let rows = sqlx::query_scalar!(
         "UPDATE inbox
-         SET state = 'pending', attempts = 0, last_error = NULL, done_at = NULL,
+         SET state = 'pending', attempts = 0, last_error = NULL, done_at = NULL, subject = NULL, urgent = false,
              seen_at = clock_timestamp(), next_attempt_at = $5
          WHERE event_id IN (
            SELECT event_id FROM inbox

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use rolecall_db::{
     Transaction,
     inbox::{
-        InboxState, NewInboxEvent, claim_overdue_events, database_time, find_seen, insert_event,
-        set_event_failed, set_event_finished,
+        InboxState, NewInboxEvent, database_time, find_seen, insert_event,
     },
+    inbox_line::{From, claim_pending_events, set_events_failed, set_events_finished},
     inbox_admin::{
         EventSelection, claim_replays, delete_events_before, find_event_row, list_events, set_event_replayed,
         state_named,
@@ -32,10 +32,14 @@ async fn event(tx: &mut Transaction, id: &str, kind: &str, seconds: i64, state: 
     insert_event(tx, &event).await.unwrap().unwrap();
     match state {
         InboxState::Pending => {}
-        InboxState::Dead => set_event_failed(tx, &parse(id), "Stripe is away", true, at(9))
+        InboxState::Dead => set_events_failed(tx, &[(&parse(id), None)], "Stripe is away")
             .await
             .unwrap(),
-        finished => set_event_finished(tx, &parse(id), finished, at(9)).await.unwrap(),
+        finished => {
+            set_events_finished(tx, &[&parse(id)], finished, at(9))
+                .await
+                .unwrap();
+        }
     }
 }
 
@@ -135,6 +139,10 @@ async fn a_replayed_event_is_as_if_it_had_come_in_now() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     four_events(&mut tx).await;
+    sqlx::query("UPDATE inbox SET subject = '{}', urgent = true")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     let before = database_time(&mut tx).await.unwrap();
     for id in ["evt_1", "evt_3"] {
         assert!(set_event_replayed(&mut tx, &parse(id), at(500)).await.unwrap());
@@ -148,13 +156,26 @@ async fn a_replayed_event_is_as_if_it_had_come_in_now() {
     }
     let other = find_seen(&mut tx, &parse("evt_2")).await.unwrap().unwrap();
     assert!(other.state == InboxState::Ignored && other.seen_at < before);
+    let looked_into: Vec<String> = sqlx::query_scalar(
+        "SELECT event_id FROM inbox WHERE subject IS NOT NULL OR urgent ORDER BY event_id",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    assert_eq!(
+        looked_into,
+        ["evt_2", "evt_4"],
+        "a newer version may find more in it"
+    );
     assert!(
         !set_event_replayed(&mut tx, &parse("evt_9"), at(500))
             .await
             .unwrap()
     );
-    let due = claim_overdue_events(&mut tx, at(500), at(600), 9).await.unwrap();
-    assert_eq!(due.len(), 3, "the sweeper takes them up too: {due:?}");
+    let due = claim_pending_events(&mut tx, From::Back, at(500), at(600), 9)
+        .await
+        .unwrap();
+    assert_eq!(due.len(), 3, "the pumps take them up too: {due:?}");
 }
 
 async fn replay_all(
