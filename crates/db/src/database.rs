@@ -150,6 +150,10 @@ impl Database {
     /// Behind a transaction pooler the server connection may hold statements that another client
     /// prepared under the same names, so they are dropped first, in the same round trip.
     pub async fn begin(&self) -> Result<Transaction, DbError> {
+        self.begin_within(self.patience).await
+    }
+
+    async fn begin_within(&self, patience: Option<Duration>) -> Result<Transaction, DbError> {
         use sqlx::{ConnectOptions as _, Connection as _};
         let statement = match self.pooler {
             PoolerMode::None | PoolerMode::Session => begin_sql!(""),
@@ -157,7 +161,7 @@ impl Database {
         };
         let pool = self.pool();
         let attempt = begin::begin(&pool, statement);
-        let begun = match self.patience {
+        let begun = match patience {
             None => attempt.await,
             Some(patience) => {
                 let server = pool.connect_options();
@@ -178,7 +182,7 @@ impl Database {
     /// connection of our own is tried, for the reason.
     pub async fn ping(&self) -> Result<(), DbError> {
         let mut pooled = pin!(async {
-            let mut tx = self.begin().await?;
+            let mut tx = self.begin_within(None).await?;
             takes_writes(&mut tx).await?;
             tx.commit().await
         });
