@@ -52,6 +52,9 @@ const STRIPE_PATIENCE: Duration = Duration::from_secs(6);
 /// How long a worker may take to finish its requests; the drain's own deadline is what counts.
 const WORKER_STOP: u64 = 600;
 
+/// Somebody looks at an empty page meanwhile. Long enough for a Postgres that is restarted.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
 /// Time and randomness.
 #[derive(Debug, Clone)]
 pub struct World {
@@ -177,7 +180,9 @@ fn build_state(
     Ok(State {
         clock: Arc::clone(&world.clock),
         rng: Arc::clone(&world.rng),
-        database: Database::new(&database_options(config)).context("read DATABASE_URL")?,
+        database: Database::new(&database_options(config))
+            .context("read DATABASE_URL")?
+            .impatient(PATIENCE),
         producer: Producer::new(&redis),
         redis,
         stripe: StripeClient::new(stripe).context("build the Stripe client")?,

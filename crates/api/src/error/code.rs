@@ -67,7 +67,6 @@ codes! {
     TooOld = "too_old", BAD_REQUEST, "The signature is too old";
     MalformedBody = "malformed_body", BAD_REQUEST, "The body is not an event";
     QueueUnavailable = "queue_unavailable", SERVICE_UNAVAILABLE, "The queue is not available";
-    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "This server is going away";
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is not available";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
 }

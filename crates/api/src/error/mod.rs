@@ -70,8 +70,6 @@ pub(crate) enum ApiError {
     Webhook { outcome: Outcome, reason: String },
     #[error("Redis is not available")]
     Redis(#[source] redis::RedisError),
-    #[error("the process is draining")]
-    ShuttingDown,
     #[error("the database")]
     Database(#[from] DbError),
     #[error("{doing}")]
@@ -118,7 +116,6 @@ impl ApiError {
             Self::Stripe(_) => Code::StripeRefused,
             Self::Webhook { outcome, .. } => outcome.code(),
             Self::Redis(_) => Code::QueueUnavailable,
-            Self::ShuttingDown => Code::ShuttingDown,
             Self::Database(error) if error.is_outage() => Code::DatabaseUnavailable,
             Self::Database(_) | Self::Internal { .. } => Code::Internal,
         }

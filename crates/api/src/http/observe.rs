@@ -16,7 +16,7 @@ use actix_web::{
 };
 
 use crate::{
-    error::{ApiError, Code, chain, page, problem},
+    error::{ApiError, chain, page, problem},
     http::{
         accept::wants_page,
         context::{NewCookies, RequestId, Trace},
@@ -105,7 +105,7 @@ fn of_actix(error: &Error) -> ApiError {
 /// One line for each fault, with its causes. What a client did wrong is its own affair.
 fn log(error: &ApiError, id: &RequestId, trace: &Trace) {
     let code = error.code();
-    if code.status().is_server_error() && code != Code::ShuttingDown {
+    if code.status().is_server_error() {
         let error = chain(error);
         tracing::error!(
             error,

@@ -43,16 +43,13 @@ impl Drop for Open {
     }
 }
 
-/// Opens a stream.
+/// Opens a stream. While the process drains too, for as long as it listens: a browser that is refused gives up,
+/// but when a stream ends it opens the next one by itself.
 pub(crate) async fn get_events(
     signed_in: SignedIn,
     state: web::Data<State>,
     closing: web::Data<CancellationToken>,
 ) -> Result<HttpResponse, ApiError> {
-    if state.draining.is_cancelled() {
-        // The page tries again, and the proxy has found another server by then.
-        return Err(ApiError::ShuttingDown);
-    }
     let events = Events {
         listener: state.live.listen(signed_in.member_id)?,
         closing: closing.as_ref().clone(),

@@ -108,9 +108,7 @@ pub(crate) async fn receive(
             problem::response(&error, id.as_str())
         }
     };
-    if intake.draining.is_cancelled() {
-        response.head_mut().set_connection_type(ConnectionType::Close);
-    }
+    intake.announce_end(&mut response);
     intake
         .metrics
         .request("POST", ROUTE, response.status().as_u16(), started.elapsed());
@@ -120,10 +118,19 @@ pub(crate) async fn receive(
 /// Anything but a POST.
 pub(crate) async fn refuse_method(intake: web::Data<Intake>) -> HttpResponse {
     let id = RequestId::new(&*intake.rng);
-    problem::response(&ApiError::MethodNotAllowed { allow: "POST" }, id.as_str())
+    let mut response = problem::response(&ApiError::MethodNotAllowed { allow: "POST" }, id.as_str());
+    intake.announce_end(&mut response);
+    response
 }
 
 impl Intake {
+    /// While the process drains, whoever keeps the connection is told to make the next one elsewhere.
+    fn announce_end(&self, response: &mut HttpResponse) {
+        if self.draining.is_cancelled() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+    }
+
     async fn take(&self, request: &HttpRequest, payload: web::Payload) -> Result<Outcome, ApiError> {
         let body = body::read(request.headers(), payload, self.limits.webhook_body_timeout).await;
         let body = body.map_err(|error| match error {
