@@ -6,9 +6,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     audit::{AuditLine, insert_audit_line},
-    inbox_admin::{
-        EventPlace, EventSelection, find_event_row, list_events, set_event_replayed, state_named,
-    },
+    inbox_admin::{EventPlace, EventSelection, find_event_row, list_events, set_event_replayed, state_named},
 };
 use rolecall_domain::ids::{AuditId, StripeEventId};
 use serde::Deserialize;
@@ -53,9 +51,8 @@ pub(crate) async fn get_events(
     // An empty value, as a form sends it, is none.
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let kind = given(&query.kind);
-    let wanted = given(&query.state).map(|name| {
-        state_named(&name).ok_or_else(|| bad("state", "one of pending, done, ignored and dead"))
-    });
+    let wanted = given(&query.state)
+        .map(|name| state_named(&name).ok_or_else(|| bad("state", "one of pending, done, ignored and dead")));
     let selection = EventSelection {
         state: wanted.transpose()?,
         kind: kind.as_deref(),

@@ -60,10 +60,7 @@ struct QueueView {
 }
 
 /// `GET /api/v1/admin/jobs`.
-pub(crate) async fn get_jobs(
-    signed_in: SignedIn,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
+pub(crate) async fn get_jobs(signed_in: SignedIn, state: web::Data<State>) -> Result<HttpResponse, ApiError> {
     let mut tx = state.database.begin().await?;
     require_staff(&mut tx, signed_in, state.now()).await?;
     let runs = list_last_runs(&mut tx).await?;
