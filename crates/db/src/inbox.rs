@@ -5,7 +5,7 @@ use rolecall_domain::ids::StripeEventId;
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 
-use crate::{Connection, DbError, convert::parse, error::one_row};
+use crate::{Connection, DbError, convert::parse};
 
 /// How far an event has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,71 +149,6 @@ pub async fn find_event(conn: &mut Connection, id: &StripeEventId) -> Result<Opt
         })
     })
     .transpose()
-}
-
-/// Notes the end of an event: done, or nothing to do with us.
-pub async fn set_event_finished(
-    conn: &mut Connection,
-    id: &StripeEventId,
-    state: InboxState,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    let done = sqlx::query!(
-        "UPDATE inbox SET state = $2, done_at = $3, next_attempt_at = NULL, last_error = NULL WHERE event_id = $1",
-        id.as_str(),
-        state.as_str(),
-        now,
-    )
-    .execute(conn)
-    .await?;
-    one_row("inbox", &done)
-}
-
-/// Notes a failed attempt; `dead` when it was the last one.
-pub async fn set_event_failed(
-    conn: &mut Connection,
-    id: &StripeEventId,
-    error: &str,
-    dead: bool,
-    next_attempt_at: DateTime<Utc>,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "UPDATE inbox
-         SET attempts = attempts + 1, last_error = $2,
-             state = CASE WHEN $3 THEN 'dead' ELSE state END,
-             next_attempt_at = CASE WHEN $3 THEN NULL ELSE $4::timestamptz END
-         WHERE event_id = $1 AND state = 'pending'",
-        id.as_str(),
-        error,
-        dead,
-        next_attempt_at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Events whose hint was lost: pending and past their next attempt. Their next attempt is moved to
-/// `retry_at`, so that two sweepers do not send the same hints.
-pub async fn claim_overdue_events(
-    conn: &mut Connection,
-    now: DateTime<Utc>,
-    retry_at: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<StripeEventId>, DbError> {
-    let rows = sqlx::query_scalar!(
-        "UPDATE inbox SET next_attempt_at = $2
-         WHERE event_id IN (
-           SELECT event_id FROM inbox WHERE state = 'pending' AND next_attempt_at <= $1
-           ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-         RETURNING event_id",
-        now,
-        retry_at,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.iter().map(|id| parse("inbox", "event_id", id)).collect()
 }
 
 /// The database's clock: what `seen_at` and the start of reads are measured with.

@@ -9,7 +9,7 @@
 )]
 
 use chrono::{DateTime, Utc};
-use rolecall_domain::ids::{StripeEventId, StripeInvoiceId, StripeSubscriptionId};
+use rolecall_domain::ids::{StripeEventId, StripeSubscriptionId};
 use serde_json::value::RawValue;
 use sqlx::types::Json;
 
@@ -130,28 +130,6 @@ pub async fn insert_events(
     rows.into_iter()
         .map(|row| Ok((parse("inbox", "event_id", &row.event_id)?, row.seen_at)))
         .collect()
-}
-
-/// Notes failed first attempts on invoices, each invoice once, in the order of their ids. The earliest
-/// time wins, so that no order of events matters.
-pub async fn upsert_invoice_failures(
-    conn: &mut Connection,
-    failures: &[(StripeInvoiceId, DateTime<Utc>)],
-) -> Result<(), DbError> {
-    let ids: Vec<&str> = failures.iter().map(|(id, _)| id.as_str()).collect();
-    let times: Vec<DateTime<Utc>> = failures.iter().map(|(_, at)| *at).collect();
-    sqlx::query!(
-        "INSERT INTO invoice_failures (invoice_id, first_failed_at)
-         SELECT invoice_id, min(at) FROM unnest($1::text[], $2::timestamptz[]) AS f (invoice_id, at)
-         GROUP BY invoice_id ORDER BY invoice_id
-         ON CONFLICT (invoice_id) DO UPDATE
-         SET first_failed_at = least(invoice_failures.first_failed_at, excluded.first_failed_at)",
-        &ids as &[&str],
-        &times,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// The newest writes of those of the subscriptions that were ever read.

@@ -5,18 +5,22 @@ use rolecall_domain::ids::StripeInvoiceId;
 
 use crate::{Connection, DbError, convert::parse};
 
-/// Notes a failed first attempt. The earliest time wins, so that no order of events matters.
-pub async fn upsert_invoice_failure(
+/// Notes failed first attempts on invoices, each invoice once, in the order of their ids. The earliest
+/// time wins, so that no order of events matters.
+pub async fn upsert_invoice_failures(
     conn: &mut Connection,
-    invoice_id: &StripeInvoiceId,
-    first_failed_at: DateTime<Utc>,
+    failures: &[(StripeInvoiceId, DateTime<Utc>)],
 ) -> Result<(), DbError> {
+    let ids: Vec<String> = failures.iter().map(|(id, _)| id.as_str().to_owned()).collect();
+    let times: Vec<DateTime<Utc>> = failures.iter().map(|(_, at)| *at).collect();
     sqlx::query!(
-        "INSERT INTO invoice_failures (invoice_id, first_failed_at) VALUES ($1, $2)
+        "INSERT INTO invoice_failures (invoice_id, first_failed_at)
+         SELECT invoice_id, min(at) FROM unnest($1::text[], $2::timestamptz[]) AS f (invoice_id, at)
+         GROUP BY invoice_id ORDER BY invoice_id
          ON CONFLICT (invoice_id) DO UPDATE
          SET first_failed_at = least(invoice_failures.first_failed_at, excluded.first_failed_at)",
-        invoice_id.as_str(),
-        first_failed_at,
+        &ids,
+        &times,
     )
     .execute(conn)
     .await?;

@@ -5,7 +5,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// A hint that has had no effect for this long is taken for lost.
 pub const HINT_OVERDUE: TimeDelta = TimeDelta::seconds(20);
 
-
 /// The longest wait between two sendings of the same command.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(30);
 

@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use rolecall_db::{
-    inbox::{InboxState, NewInboxEvent, find_seen, insert_event, set_event_failed, set_event_finished},
+    inbox::{InboxState, NewInboxEvent, find_seen, insert_event},
+    inbox_line::{set_events_failed, set_events_finished},
     staff::{StaffName, insert_staff},
 };
 use rolecall_domain::ids::{DiscordUserId, StripeEventId};
@@ -41,10 +42,14 @@ impl TestApp {
         insert_event(&mut tx, &new).await.unwrap();
         match state {
             InboxState::Pending => {}
-            InboxState::Dead => set_event_failed(&mut tx, &id, "Stripe is away", true, self.now())
+            InboxState::Dead => set_events_failed(&mut tx, &[(&id, None)], "Stripe is away")
                 .await
                 .unwrap(),
-            done => set_event_finished(&mut tx, &id, done, self.now()).await.unwrap(),
+            done => {
+                set_events_finished(&mut tx, &[&id], done, self.now())
+                    .await
+                    .unwrap();
+            }
         }
         tx.commit().await.unwrap();
     }

@@ -7,7 +7,8 @@ use rolecall_db::{
     event_sweeps::{
         find_oldest_event_time, find_swept_to, insert_missing_events, list_known_events, set_swept_to,
     },
-    inbox::{InboxState, NewInboxEvent, find_event, find_seen, set_event_finished},
+    inbox::{InboxState, NewInboxEvent, find_event, find_seen},
+    inbox_line::set_events_finished,
 };
 use rolecall_domain::ids::StripeEventId;
 use serde_json::value::RawValue;
@@ -63,7 +64,7 @@ async fn only_what_is_missing_is_taken_in_and_word_for_word() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     assert_eq!(take_in(&mut tx, &["evt_2"], false, 1).await, set(&["evt_2"]));
-    set_event_finished(&mut tx, &parse("evt_2"), InboxState::Done, at(5))
+    set_events_finished(&mut tx, &[&parse("evt_2")], InboxState::Done, at(5))
         .await
         .unwrap();
     let (one, two, three) = (parse("evt_1"), parse("evt_2"), parse("evt_3"));

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Transaction,
-    inbox::{
-        InboxState, NewInboxEvent, database_time, find_seen, insert_event,
-    },
-    inbox_line::{From, claim_pending_events, set_events_failed, set_events_finished},
+    inbox::{InboxState, NewInboxEvent, database_time, find_seen, insert_event},
     inbox_admin::{
         EventSelection, claim_replays, delete_events_before, find_event_row, list_events, set_event_replayed,
         state_named,
     },
+    inbox_line::{From, claim_pending_events, set_events_failed, set_events_finished},
 };
 use serde_json::value::RawValue;
 

@@ -1,6 +1,7 @@
 //! `invoice_failures`: the earliest time wins.
 
-use rolecall_db::invoice_failures::{list_invoice_failures, upsert_invoice_failure};
+use rolecall_db::invoice_failures::{list_invoice_failures, upsert_invoice_failures};
+use rolecall_domain::ids::StripeInvoiceId;
 
 use crate::support::{TestDb, at, parse};
 
@@ -12,9 +13,9 @@ async fn the_earliest_failure_wins_in_any_order() {
         .enumerate()
     {
         let mut tx = db.begin().await;
-        let invoice = parse(&format!("in_{n}"));
+        let invoice: StripeInvoiceId = parse(&format!("in_{n}"));
         for seconds in order {
-            upsert_invoice_failure(&mut tx, &invoice, at(seconds))
+            upsert_invoice_failures(&mut tx, &[(invoice.clone(), at(seconds))])
                 .await
                 .unwrap();
         }
@@ -29,11 +30,10 @@ async fn the_earliest_failure_wins_in_any_order() {
 async fn only_failures_of_the_invoices_asked_for_are_listed() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
-    for (id, seconds) in [("in_1", 1), ("in_2", 2), ("in_3", 3)] {
-        upsert_invoice_failure(&mut tx, &parse(id), at(seconds))
-            .await
-            .unwrap();
-    }
+    // Of an invoice that is named twice the earliest time wins, too.
+    let known = [("in_1", 1), ("in_3", 7), ("in_2", 2), ("in_3", 3)];
+    let known = known.map(|(id, seconds)| (parse(id), at(seconds)));
+    upsert_invoice_failures(&mut tx, &known).await.unwrap();
     let mut failures = list_invoice_failures(&mut tx, &[parse("in_3"), parse("in_1"), parse("in_9")])
         .await
         .unwrap();

@@ -16,6 +16,7 @@ mod grants;
 mod guild_snapshots;
 mod inbox;
 mod inbox_admin;
+mod inbox_line;
 mod invoice_failures;
 mod member_guilds;
 mod member_roles;

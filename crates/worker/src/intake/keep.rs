@@ -10,7 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     DbError,
     inbox::InboxState,
-    inbox_line::{EventToKeep, LastWrite, insert_events, list_last_writes, upsert_invoice_failures},
+    inbox_line::{EventToKeep, LastWrite, insert_events, list_last_writes},
+    invoice_failures::upsert_invoice_failures,
     subscriptions::ReadMark,
 };
 use rolecall_domain::ids::{StripeEventId, StripeInvoiceId, StripeSubscriptionId};

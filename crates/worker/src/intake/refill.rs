@@ -7,8 +7,9 @@ use rolecall_db::{
     inbox::InboxState,
     inbox_line::{
         From, PendingEvent, claim_pending_event, claim_pending_events, hold_events, set_events_failed,
-        set_events_finished, upsert_invoice_failures,
+        set_events_finished,
     },
+    invoice_failures::upsert_invoice_failures,
 };
 use rolecall_domain::ids::{StripeEventId, StripeSubscriptionId};
 use tokio::time::Instant;
