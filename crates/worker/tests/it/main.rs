@@ -18,5 +18,6 @@ mod observe;
 mod protocol;
 mod provenance;
 mod pumping;
+mod replay;
 mod support;
 mod sync;
