@@ -42,3 +42,17 @@ pub async fn find_customer_of(
     .await?;
     row.map(|id| parse("stripe_customers", "id", &id)).transpose()
 }
+
+/// Whose customer it is, where that is known.
+pub async fn find_member_of(
+    conn: &mut Connection,
+    id: &StripeCustomerId,
+) -> Result<Option<MemberId>, DbError> {
+    let linked = sqlx::query_scalar!(
+        "SELECT member_id FROM stripe_customers WHERE id = $1",
+        id.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(linked.flatten().map(MemberId::from_uuid))
+}

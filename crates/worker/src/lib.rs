@@ -5,6 +5,7 @@
 pub mod catalog;
 pub mod checkout;
 pub mod config;
+mod confirmation;
 pub mod converge;
 pub mod cron;
 pub mod ctx;

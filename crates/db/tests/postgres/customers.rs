@@ -1,6 +1,6 @@
 //! `customers`: a link is made once and stays.
 
-use rolecall_db::customers::{find_customer_of, upsert_customer};
+use rolecall_db::customers::{find_customer_of, find_member_of, upsert_customer};
 
 use crate::support::{TestDb, at, parse, person};
 
@@ -63,4 +63,21 @@ async fn the_customer_of_a_person_is_the_one_linked_first() {
         find_customer_of(&mut tx, other).await.unwrap(),
         Some(parse("cus_0"))
     );
+}
+
+#[tokio::test]
+async fn a_customer_is_whose_they_were_linked_to() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    for (customer, member_id) in [("cus_1", Some(one)), ("cus_2", Some(other)), ("cus_3", None)] {
+        upsert_customer(&mut tx, &parse(customer), member_id, at(0))
+            .await
+            .unwrap();
+        assert_eq!(
+            find_member_of(&mut tx, &parse(customer)).await.unwrap(),
+            member_id
+        );
+    }
+    assert_eq!(find_member_of(&mut tx, &parse("cus_4")).await.unwrap(), None);
 }

@@ -65,7 +65,12 @@ pub(super) async fn derive(
         });
         let holdings = stored.holdings(catalog, default_grace, now);
         let access = holdings.iter().any(|holding| gives_access(holding, catalog, now));
-        derived.add_debt(&stored, &holdings, access, catalog.grace(stored.facts.plan.as_ref(), default_grace));
+        derived.add_debt(
+            &stored,
+            &holdings,
+            access,
+            catalog.grace(stored.facts.plan.as_ref(), default_grace),
+        );
         // The plan it was bought for speaks for it.
         if let Some(first) = holdings.first()
             && (first.standing != stored.standing
@@ -92,15 +97,29 @@ pub(super) async fn derive(
     }
     derived.facts.grants = list_grants_of(conn, member_id).await?;
     let of_facts = derived.facts.next_change_at(catalog, now);
-    let of_debts = derived.debts.iter().filter_map(|owed| owed.debt.next_message_at(now));
-    derived.next_change_at = derived.next_change_at.into_iter().chain(of_facts).chain(of_debts).min();
+    let of_debts = derived
+        .debts
+        .iter()
+        .filter_map(|owed| owed.debt.next_message_at(now));
+    derived.next_change_at = derived
+        .next_change_at
+        .into_iter()
+        .chain(of_facts)
+        .chain(of_debts)
+        .min();
     Ok(derived)
 }
 
 impl Derived {
     /// Notes what is owed on a subscription, or that it has just been settled. A disputed payment is not
     /// a debt that could be paid by the person.
-    fn add_debt(&mut self, stored: &StoredSubscription, holdings: &[Holding], access: bool, grace: TimeDelta) {
+    fn add_debt(
+        &mut self,
+        stored: &StoredSubscription,
+        holdings: &[Holding],
+        access: bool,
+        grace: TimeDelta,
+    ) {
         let Some(standing) = holdings.first().map(|holding| holding.standing) else {
             return;
         };
@@ -111,7 +130,9 @@ impl Derived {
                 standing,
                 debt: Debt {
                     since,
-                    until: since.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC),
+                    until: since
+                        .checked_add_signed(grace)
+                        .unwrap_or(DateTime::<Utc>::MAX_UTC),
                 },
                 pay_url: stored.owed_invoice_url.clone(),
             }),

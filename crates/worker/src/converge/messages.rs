@@ -11,7 +11,7 @@ use rolecall_db::{
 };
 use rolecall_domain::{
     catalog::Catalog,
-    ids::{MemberId, NotificationId, StripeSubscriptionId},
+    ids::{MemberId, NotificationId, StripeInvoiceId, StripeSubscriptionId},
     message::MessageKind,
     standing::StandingKind,
 };
@@ -55,7 +55,8 @@ pub(super) async fn owe(
             ..MessageArgs::default()
         };
         let key = format!("welcome:{holding}");
-        desk.insert(MessageKind::Welcome, Channel::Mail, &key, &args).await?;
+        desk.insert(MessageKind::Welcome, Channel::Mail, &key, &args)
+            .await?;
     }
     for owed in &derived.debts {
         desk.remind(owed, catalog).await?;
@@ -63,6 +64,27 @@ pub(super) async fn owe(
     for (subscription, access) in &derived.settled {
         desk.settle(subscription, *access, catalog).await?;
     }
+    Ok(desk.owed)
+}
+
+/// Owes the message that a bank waits for its customer, once for each invoice.
+pub(crate) async fn owe_confirmation(
+    conn: &mut Connection,
+    ctx: &Ctx,
+    member_id: MemberId,
+    invoice: &StripeInvoiceId,
+    args: &MessageArgs,
+) -> Result<Vec<NotificationId>, WorkError> {
+    let mut desk = Desk {
+        conn,
+        ctx,
+        member_id,
+        now: ctx.clock.now(),
+        owed: Vec::new(),
+    };
+    let key = format!("{}:{invoice}", MessageKind::PaymentActionRequired);
+    desk.owe_both_ways(MessageKind::PaymentActionRequired, &key, args)
+        .await?;
     Ok(desk.owed)
 }
 
@@ -90,7 +112,7 @@ impl Desk<'_> {
             until: Some(owed.debt.until),
             since: Some(owed.debt.since),
         };
-        self.owe_both_ways(kind, &args).await
+        self.owe_both_ways(kind, &debt_key(kind, &args), &args).await
     }
 
     /// Calls off what was still to be said about a debt, and tells that it is paid if it was spoken of.
@@ -116,15 +138,19 @@ impl Desk<'_> {
             until: None,
             ..args
         };
-        self.owe_both_ways(MessageKind::PaymentRecovered, &args).await
+        let key = debt_key(MessageKind::PaymentRecovered, &args);
+        self.owe_both_ways(MessageKind::PaymentRecovered, &key, &args)
+            .await
     }
 
-    /// Owes a message about a debt by mail, and by Discord if the person wants that.
-    async fn owe_both_ways(&mut self, kind: MessageKind, args: &MessageArgs) -> Result<(), WorkError> {
-        let subscription = args.subscription.as_deref().unwrap_or_default();
-        let since = args.since.map(|since| since.timestamp()).unwrap_or_default();
-        let key = format!("{kind}:{subscription}:{since}");
-        if !self.insert(kind, Channel::Mail, &key, args).await? {
+    /// Owes a message by mail, and by Discord if the person wants that.
+    async fn owe_both_ways(
+        &mut self,
+        kind: MessageKind,
+        key: &str,
+        args: &MessageArgs,
+    ) -> Result<(), WorkError> {
+        if !self.insert(kind, Channel::Mail, key, args).await? {
             return Ok(());
         }
         if wants_direct_messages(self.conn, self.member_id).await? {
@@ -158,4 +184,11 @@ impl Desk<'_> {
         }
         Ok(owed)
     }
+}
+
+/// What makes a message about a debt the same: the subscription, and when the debt began.
+fn debt_key(kind: MessageKind, args: &MessageArgs) -> String {
+    let subscription = args.subscription.as_deref().unwrap_or_default();
+    let since = args.since.map(|since| since.timestamp()).unwrap_or_default();
+    format!("{kind}:{subscription}:{since}")
 }

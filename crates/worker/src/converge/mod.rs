@@ -6,7 +6,7 @@
 pub mod command;
 mod facts;
 mod guild;
-mod messages;
+pub(crate) mod messages;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{

@@ -6,9 +6,11 @@ use rolecall_queue::jobs::SyncPlans;
 
 use crate::{
     checkout::fulfill,
+    confirmation::ask_to_confirm,
     ctx::Ctx,
     error::WorkError,
     intake::line::Work,
+    payments::sync_payment,
     sync::{Hint, Synced, sync_subscription},
 };
 
@@ -24,6 +26,12 @@ pub(super) async fn take_effect(ctx: &Ctx, work: &Work) -> Result<Synced, WorkEr
         Some(session) => fulfill(ctx, session, seen_at).await?,
         None => None,
     };
+    if let Some(charge) = &subject.charge {
+        sync_payment(ctx, charge, seen_at).await?;
+    }
+    if let Some(invoice) = &subject.unconfirmed_invoice {
+        ask_to_confirm(ctx, invoice).await?;
+    }
     let hint = Hint {
         seen_at,
         must_read: work.events.iter().any(|event| event.dates_debt),
@@ -36,11 +44,13 @@ pub(super) async fn take_effect(ctx: &Ctx, work: &Work) -> Result<Synced, WorkEr
             ctx.hint(&SyncPlans {}).await;
         }
         finish(ctx, &ids).await?;
-        return Ok(if subject.checkout_session.is_some() {
-            Synced::Read
-        } else {
-            Synced::Covered
-        });
+        return Ok(
+            if subject.checkout_session.is_some() || subject.charge.is_some() {
+                Synced::Read
+            } else {
+                Synced::Covered
+            },
+        );
     };
     for subscription in others {
         sync_subscription(ctx, subscription, hint).await?;

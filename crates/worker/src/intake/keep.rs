@@ -212,7 +212,7 @@ impl Entrant {
     fn new(event: StripeEvent, traceparent: Option<String>) -> Self {
         let payload = event.payload.get();
         Self {
-            subject: Subject::of(payload)
+            subject: Subject::of(&event.event_type, payload)
                 .map_err(|error| format!("the body of the event cannot be read: {error}")),
             failed_invoice: first_failure(&event.event_type, payload),
             traceparent,

@@ -208,7 +208,7 @@ async fn finish(
 fn subject_of(event: &PendingEvent) -> Result<Subject, serde_json::Error> {
     match (&event.subject, &event.payload) {
         (Some(subject), _) => serde_json::from_value(subject.clone()),
-        (None, Some(payload)) => Subject::of(payload.get()),
+        (None, Some(payload)) => Subject::of(&event.kind, payload.get()),
         (None, None) => Ok(Subject::default()),
     }
 }

@@ -10,6 +10,17 @@ use serde::{Deserialize, Serialize};
 /// The type of event that says when a debt began, which nothing else tells.
 const PAYMENT_FAILED: &str = "invoice.payment_failed";
 
+/// The type of event that says that a bank waits for its customer.
+const ACTION_REQUIRED: &str = "invoice.payment_action_required";
+
+/// The beginnings of the types of event that say that something happened to a payment after it was made.
+const REVERSALS: [&str; 4] = [
+    "charge.refund",
+    "charge.dispute.",
+    "refund.",
+    "radar.early_fraud_warning.",
+];
+
 /// What an event concerns. Events that wait and concern the same are done together. Stored as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject {
@@ -19,16 +30,26 @@ pub struct Subject {
     /// Subscriptions: more than one on an invoice that bills several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subscriptions: Vec<StripeSubscriptionId>,
+    /// A charge that was given back, disputed or warned of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<String>,
+    /// An invoice whose payment has to be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_invoice: Option<StripeInvoiceId>,
     /// What is sold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub catalog: bool,
 }
 
 impl Subject {
-    /// Finds it in the body of an event.
-    pub fn of(payload: &str) -> Result<Self, serde_json::Error> {
+    /// Finds it in the body of an event of this type.
+    pub fn of(kind: &str, payload: &str) -> Result<Self, serde_json::Error> {
         let found = subjects(payload)?;
+        let kind = kind.strip_prefix("v1.").unwrap_or(kind);
+        let reversed = REVERSALS.iter().any(|beginning| kind.starts_with(beginning));
         Ok(Self {
+            charge: found.charge.filter(|_| reversed),
+            unconfirmed_invoice: found.invoice.filter(|_| kind == ACTION_REQUIRED),
             catalog: found.price.is_some() || found.product.is_some(),
             checkout_session: found.checkout_session,
             subscriptions: found.subscriptions,
@@ -42,8 +63,10 @@ impl Subject {
 
     /// The subscription that is all it concerns, so that a read of that alone can cover it.
     pub fn only_subscription(&self) -> Option<&StripeSubscriptionId> {
-        match (&self.checkout_session, self.subscriptions.as_slice()) {
-            (None, [only]) => Some(only),
+        let more =
+            self.checkout_session.is_some() || self.charge.is_some() || self.unconfirmed_invoice.is_some();
+        match self.subscriptions.as_slice() {
+            [only] if !more => Some(only),
             _ => None,
         }
     }
@@ -111,7 +134,7 @@ mod tests {
     #[test]
     fn a_subject_is_stored_in_a_shape_that_stays() {
         let of = |kind: &str, object: &str| {
-            let subject = Subject::of(&body(kind, object)).unwrap();
+            let subject = Subject::of(kind, &body(kind, object)).unwrap();
             let json = serde_json::to_string(&subject).unwrap();
             assert_eq!(serde_json::from_str::<Subject>(&json).unwrap(), subject);
             json
@@ -129,6 +152,32 @@ mod tests {
         );
         assert_eq!(of("price.updated", r#"{"id":"price_1"}"#), r#"{"catalog":true}"#);
         assert_eq!(of("customer.updated", r#"{"id":"cus_1"}"#), "{}");
+        assert_eq!(
+            of(
+                "invoice.payment_action_required",
+                r#"{"id":"in_1","subscription":"sub_1"}"#
+            ),
+            r#"{"subscriptions":["sub_1"],"unconfirmed_invoice":"in_1"}"#
+        );
+    }
+
+    #[test]
+    fn only_what_happens_to_a_payment_after_it_was_made_is_looked_at() {
+        let charge = |kind: &str, object: &str| Subject::of(kind, &body(kind, object)).unwrap().charge;
+        let made = r#"{"id":"ch_1","invoice":"in_1"}"#;
+        for kind in ["charge.succeeded", "charge.failed", "payment_intent.succeeded"] {
+            assert_eq!(charge(kind, made), None, "{kind}");
+        }
+        assert_eq!(charge("charge.refunded", made).as_deref(), Some("ch_1"));
+        for kind in [
+            "refund.created",
+            "charge.refund.updated",
+            "charge.dispute.closed",
+            "radar.early_fraud_warning.created",
+        ] {
+            let after = charge(kind, r#"{"id":"x_1","charge":"ch_1"}"#);
+            assert_eq!(after.as_deref(), Some("ch_1"), "{kind}");
+        }
     }
 
     #[test]
@@ -158,6 +207,8 @@ mod tests {
         for more in [
             r#"{"subscriptions":["sub_1","sub_2"]}"#,
             r#"{"checkout_session":"cs_1","subscriptions":["sub_1"]}"#,
+            r#"{"charge":"ch_1","subscriptions":["sub_1"]}"#,
+            r#"{"unconfirmed_invoice":"in_1","subscriptions":["sub_1"]}"#,
             "{}",
         ] {
             assert!(subject(more).only_subscription().is_none(), "{more}");

@@ -19,5 +19,6 @@ mod protocol;
 mod provenance;
 mod pumping;
 mod replay;
+mod reversals;
 mod support;
 mod sync;

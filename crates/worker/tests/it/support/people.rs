@@ -119,12 +119,25 @@ impl World {
             .unwrap()
     }
 
+    /// They open a checkout page for a subscription.
+    pub(crate) async fn open_checkout(&self, person: &Person, buyer: Buyer) -> StripeCheckoutSessionId {
+        let purchase = Purchase::Subscription { trial_days: None };
+        self.open_checkout_for(person, buyer, purchase, plans::COUNCIL)
+            .await
+    }
+
     /// They open a checkout page through our API, as the site does it. Nothing but the session's own
     /// reference names them.
-    pub(crate) async fn open_checkout(&self, person: &Person, buyer: Buyer) -> StripeCheckoutSessionId {
+    pub(crate) async fn open_checkout_for(
+        &self,
+        person: &Person,
+        buyer: Buyer,
+        purchase: Purchase,
+        price: &str,
+    ) -> StripeCheckoutSessionId {
         let new = NewCheckoutSession {
-            purchase: Purchase::Subscription { trial_days: None },
-            price: StripePriceId::new(plans::COUNCIL),
+            purchase,
+            price: StripePriceId::new(price),
             quantity: 1,
             buyer,
             client_reference_id: Some(person.id.to_string()),
