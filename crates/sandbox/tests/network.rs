@@ -147,8 +147,10 @@ async fn a_connection_is_cut_after_so_many_bytes_and_not_before() {
     let (proxy, mut stream) = connected().await;
     proxy.set(Conduct::CutAfter { bytes: 10 });
     assert_eq!(say(&mut stream, b"four").await.unwrap(), b"four");
+    assert_eq!(proxy.resets(), 0);
     stream.write_all(b"four").await.unwrap();
     assert_reset(&mut stream).await;
+    assert_eq!(proxy.resets(), 1);
     let mut new = TcpStream::connect(proxy.addr()).await.unwrap();
     assert_eq!(
         say(&mut new, b"four").await.unwrap(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,6 +29,8 @@ struct Shared {
     open: watch::Sender<BTreeMap<u64, CancellationToken>>,
     /// How many bytes were swallowed in silence.
     lost: watch::Sender<usize>,
+    /// How many connections were reset.
+    resets: AtomicUsize,
 }
 
 impl Proxy {
@@ -82,6 +85,11 @@ impl Proxy {
         let _ = open.wait_for(|open| open.len() >= count).await;
     }
 
+    /// How many connections were reset so far, by whatever cause; none that was refused.
+    pub fn resets(&self) -> usize {
+        self.shared.resets.load(Ordering::SeqCst)
+    }
+
     /// Waits until at least so many bytes have been swallowed in silence, such as a request that will
     /// never be answered. Put a timeout around it.
     pub async fn wait_for_swallowed(&self, bytes: usize) {
@@ -133,6 +141,7 @@ async fn serve(mut client: TcpStream, target: SocketAddr, shared: &Shared, cut: 
         server = connect => server,
     };
     let Some(mut server) = server else {
+        shared.resets.fetch_add(1, Ordering::SeqCst);
         return reset(client);
     };
     // Small messages must not wait for each other: the proxy adds only the delay it is told to.
@@ -142,6 +151,7 @@ async fn serve(mut client: TcpStream, target: SocketAddr, shared: &Shared, cut: 
         closed = link::carry(&mut client, &mut server, &rules, &shared.lost), if quick.is_ok() => closed,
     };
     if !carried {
+        shared.resets.fetch_add(1, Ordering::SeqCst);
         reset(client);
         reset(server);
     }
