@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use tokio::process::Command;
 use url::Url;
 
 /// What `cargo xtask test` and `cargo xtask demo` hand over.
@@ -60,6 +61,22 @@ impl Machine {
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         Ok(folder)
     }
+}
+
+/// Asks Postgres as the operator would, since only `rolecall-db` speaks to it: the first column of each row, as text.
+pub async fn sql(database: &Url, statements: &str) -> anyhow::Result<Vec<String>> {
+    let output = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["--set", "ON_ERROR_STOP=1", "--dbname", database.as_str()])
+        .args(["--command", statements])
+        .output()
+        .await
+        .context("run psql, which Debian's package postgresql-client has")?;
+    if !output.status.success() {
+        bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// A number by which a test can be made longer; `default` if the environment does not say.

@@ -16,9 +16,13 @@ use rolecall_sandbox::{
 };
 use serde_json::Value;
 use tokio::process::Command;
-use url::Url;
 
-use crate::{machine::Machine, ports::free_port, process::Process, until::until};
+use crate::{
+    machine::{self, Machine},
+    ports::free_port,
+    process::Process,
+    until::until,
+};
 
 /// The Stripe key of the simulated account.
 pub const STRIPE_KEY: &str = "sk_test_demo_key_of_the_simulated_account";
@@ -187,10 +191,7 @@ impl Stack {
 
     /// What stands in the database, as only a test looks at it: the first column of each row, as text.
     pub async fn rows(&self, sql: &str) -> anyhow::Result<Vec<String>> {
-        let database = self.machine.database(&self.name);
-        let options = ["--tuples-only", "--no-align", "--command", sql];
-        let text = psql(&database, &options).await?;
-        Ok(text.lines().map(str::to_owned).collect())
+        machine::sql(&self.machine.database(&self.name), sql).await
     }
 
     /// The roles of somebody in the simulated server, by name, in alphabetical order; `None` if they
@@ -428,29 +429,12 @@ async fn rolecall(
 async fn make_database(machine: &Machine, name: &str) -> anyhow::Result<()> {
     drop_database(machine, name).await?;
     let create = format!("CREATE DATABASE \"{name}\"");
-    psql(&machine.postgres, &["--command", &create]).await?;
+    machine::sql(&machine.postgres, &create).await?;
     Ok(())
 }
 
 async fn drop_database(machine: &Machine, name: &str) -> anyhow::Result<()> {
     let drop = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
-    psql(&machine.postgres, &["--command", &drop]).await?;
+    machine::sql(&machine.postgres, &drop).await?;
     Ok(())
-}
-
-/// Asks Postgres as the operator would, since only `rolecall-db` speaks to it; what it printed.
-async fn psql(database: &Url, options: &[&str]) -> anyhow::Result<String> {
-    let mut command = Command::new("psql");
-    command
-        .args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--dbname"])
-        .arg(database.as_str())
-        .args(options);
-    let output = command
-        .output()
-        .await
-        .context("run psql, which Debian's package postgresql-client has")?;
-    if !output.status.success() {
-        bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }

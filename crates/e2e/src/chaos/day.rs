@@ -132,10 +132,13 @@ impl Day {
             Deed::End(fault) => mischief::end(&mut self.installation, fault).await?,
             Deed::Money { person, dice, steps } => {
                 self.note_deserts(person);
-                let email = self.somebody(person)?.email.clone();
-                let stripe = &self.installation.stack.stripe;
+                let somebody = Arc::clone(self.somebody(person)?);
+                let ledger = &mut self.ledger;
+                let meanwhile = |deserves: &BTreeSet<u64>| ledger.note(somebody.user, deserves);
                 // All steps under one lock: nobody can read what was in between.
-                let told = stripe.with(|world| money::live_on(world, &email, dice, steps));
+                let stripe = &self.installation.stack.stripe;
+                let told =
+                    stripe.with(|world| money::live_on(world, &somebody.email, dice, steps, meanwhile));
                 self.note_deserts(person);
                 return Ok(match told {
                     Ok(told) => format!(": {}", told.join(", ")),
@@ -288,7 +291,7 @@ impl Day {
         for statement in [
             "UPDATE member_guilds SET send_at = now() WHERE state = 'due' RETURNING user_id",
             "UPDATE inbox SET next_attempt_at = now() WHERE state = 'pending' RETURNING event_id",
-            "UPDATE notifications SET send_at = now() WHERE state IN ('due', 'sending') RETURNING id",
+            "UPDATE notifications SET send_at = now() WHERE state IN ('due', 'sending') AND channel = 'mail' RETURNING id",
             "UPDATE members SET converge_due_at = now() - interval '1 hour' WHERE converge_due_at IS NOT NULL RETURNING id",
         ] {
             let overdue = stack.rows(statement).await?.len();

@@ -7,6 +7,7 @@ pub mod fault;
 pub mod installation;
 pub mod journal;
 pub mod ledger;
+mod letters;
 mod mischief;
 pub mod money;
 pub mod oracle;

@@ -10,6 +10,7 @@ use rolecall_sandbox::{
         story::{Action, pay::Means, purchase::NewSubscription},
         world::{
             World,
+            invoice::InvoiceStatus,
             subscription::{PauseReason, Status, Subscription},
         },
     },
@@ -29,7 +30,16 @@ enum Way {
 }
 
 /// Lets somebody's money go on for some steps at one moment; what it did, in words.
-pub fn live_on(world: &mut World, email: &str, dice: u64, steps: u8) -> Result<Vec<String>, Refusal> {
+///
+/// Nobody can read what a subscription was in between. But of two subscriptions the end of the first may be read
+/// before the second is heard of, and so `meanwhile` is told what was deserved then.
+pub fn live_on(
+    world: &mut World,
+    email: &str,
+    dice: u64,
+    steps: u8,
+    mut meanwhile: impl FnMut(&BTreeSet<u64>),
+) -> Result<Vec<String>, Refusal> {
     let mut rng = Rng::new(dice);
     let mut told = Vec::new();
     for _ in 0..steps {
@@ -41,6 +51,7 @@ pub fn live_on(world: &mut World, email: &str, dice: u64, steps: u8) -> Result<V
         match way {
             Way::Act(subscription, action) => world.act(subscription, action)?,
             Way::Again(customer) => {
+                meanwhile(&deserves(world, email));
                 let new = NewSubscription {
                     customer: customer.clone(),
                     items: vec![(PRICE.to_owned(), 1)],
@@ -110,6 +121,25 @@ pub fn subscriptions<'a>(world: &'a World, email: &str) -> Vec<&'a Subscription>
     let all = world.subscriptions.rows().iter();
     all.filter(|subscription| is_theirs(&subscription.customer))
         .collect()
+}
+
+/// How many of somebody's invoices were not paid at the first attempt.
+pub fn debts(world: &World, email: &str) -> usize {
+    let theirs: BTreeSet<&str> = subscriptions(world, email)
+        .into_iter()
+        .map(|subscription| subscription.id.as_str())
+        .collect();
+    let of_theirs = |id: &Option<String>| id.as_deref().is_some_and(|id| theirs.contains(id));
+    let invoices = world
+        .invoices
+        .rows()
+        .iter()
+        .filter(|invoice| of_theirs(&invoice.subscription));
+    let failed = invoices.filter(|invoice| match invoice.status {
+        InvoiceStatus::Paid => invoice.attempt_count > 1,
+        _ => invoice.attempt_count > 0,
+    });
+    failed.count()
 }
 
 /// The roles of ours that somebody deserves. Grace lasts for days, and a day here for minutes, so whoever owes has

@@ -9,7 +9,14 @@ use anyhow::Context;
 use rolecall_sandbox::discord::demo;
 use serde_json::Value;
 
-use crate::chaos::{acts, installation::Installation, ledger::Ledger, money, people::Somebody};
+use crate::chaos::{
+    acts,
+    installation::Installation,
+    ledger::{Held, Ledger},
+    letters::{Causes, Letters},
+    money,
+    people::Somebody,
+};
 
 /// The queues, by their names in the contract.
 const QUEUES: [&str; 7] = [
@@ -140,7 +147,7 @@ impl Oracle<'_> {
             }
         }
         self.reckon_events(reckoning).await?;
-        self.reckon_mail(reckoning);
+        self.reckon_mail(reckoning).await?;
         self.reckon_changes(reckoning);
         self.reckon_bots(reckoning);
         Ok(())
@@ -202,36 +209,26 @@ impl Oracle<'_> {
         Ok(())
     }
 
-    /// A welcome for each subscription, under one id each. A sender that is killed before it could note what it sent
-    /// sends again under the same id, by which mail servers know the message.
-    fn reckon_mail(&self, reckoning: &mut Reckoning) {
-        let messages = self.installation.stack.mail.messages();
-        let mut ids: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for message in &messages {
-            let id = message
-                .headers
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case("message-id"));
-            let id = id.map_or("", |(_, id)| id.as_str());
-            for to in &message.envelope_to {
-                ids.entry(to.as_str()).or_default().insert(id);
-            }
-        }
-        let stripe = &self.installation.stack.stripe;
+    /// Each letter once for its cause, and nobody without those that they deserve.
+    async fn reckon_mail(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
+        let stack = &self.installation.stack;
+        let recorded = stack.rows(Letters::RECORD).await?;
+        let letters = Letters::read(&recorded, &stack.mail.messages());
+        reckoning.faults.extend(letters.faults.iter().cloned());
         for person in self.people {
-            let subscribed = stripe.read(|world| money::subscriptions(world, &person.email).len());
-            let welcomed = ids.get(person.email.as_str()).map_or(0, BTreeSet::len);
-            let deserved = !self.deserves(person).is_empty();
-            reckoning.fault_if(welcomed > subscribed || (deserved && welcomed == 0), || {
-                format!(
-                    "person {} subscribed {subscribed} times, was welcomed {welcomed} times",
-                    person.number
-                )
+            let causes = stack.stripe.read(|world| Causes {
+                subscriptions: money::subscriptions(world, &person.email).len(),
+                debts: money::debts(world, &person.email),
+                pays: !money::deserves(world, &person.email).is_empty(),
             });
+            let wrong = letters.wrong(&person.email, causes);
+            reckoning
+                .faults
+                .extend(wrong.map(|wrong| format!("person {}: {wrong}", person.number)));
         }
-        let different: usize = ids.values().map(BTreeSet::len).sum();
-        reckoning.figure("messages", different);
-        reckoning.figure("messages sent again under their id", messages.len() - different);
+        reckoning.figure("letters", letters.different());
+        reckoning.figure("letters sent again under their id", letters.repeated);
+        Ok(())
     }
 
     /// No role came or went more often than there was cause for.
@@ -240,11 +237,15 @@ impl Oracle<'_> {
         let changes = acts::changes(&discord.audit_log());
         for (held, times) in &changes.given {
             let causes = self.ledger.gains(*held);
-            reckoning.fault_if(*times > causes, || doubled(*held, "given", *times, causes));
+            reckoning.fault_if(*times > causes, || {
+                self.doubled(*held, "given to", *times, causes)
+            });
         }
         for (held, times) in &changes.taken {
             let causes = self.ledger.losses(*held);
-            reckoning.fault_if(*times > causes, || doubled(*held, "taken", *times, causes));
+            reckoning.fault_if(*times > causes, || {
+                self.doubled(*held, "taken from", *times, causes)
+            });
         }
         let touched = changes.given.keys().chain(changes.taken.keys());
         let foreign: BTreeSet<u64> = touched
@@ -259,6 +260,16 @@ impl Oracle<'_> {
         reckoning.figure("role writes that changed nothing", redundant);
     }
 
+    fn doubled(&self, (user, role): Held, done: &str, times: usize, causes: usize) -> String {
+        let number = self
+            .people
+            .iter()
+            .find(|person| person.user == user)
+            .map(|person| person.number);
+        let role = name(role);
+        format!("{role} was {done} person {number:?} ({user}) {times} times, with cause for {causes}")
+    }
+
     fn reckon_bots(&self, reckoning: &mut Reckoning) {
         let log = self.installation.stack.discord.requests();
         reckoning
@@ -268,13 +279,6 @@ impl Oracle<'_> {
         reckoning.figure("requests to Discord", log.len());
         reckoning.figure("refusals by Discord itself", format!("{refusals:?}"));
     }
-}
-
-fn doubled((user, role): (u64, u64), done: &str, times: usize, causes: usize) -> String {
-    format!(
-        "{} was {done} to or from {user} {times} times, with cause for {causes}",
-        name(role)
-    )
 }
 
 /// The roles that the record has as desired, or as observed.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod browser;
+mod chaos;
 mod config;
 mod discord;
 mod faults;
