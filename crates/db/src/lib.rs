@@ -13,6 +13,7 @@ pub mod cron_runs;
 pub mod customers;
 pub mod database;
 pub mod discord_accounts;
+pub mod due;
 pub mod error;
 pub mod event_sweeps;
 pub mod grants;

@@ -1,7 +1,7 @@
 //! What the worker counts, declared in one place.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
-use rolecall_db::inbox_line::Backlog;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use rolecall_db::{due::DueRows, inbox_line::Backlog};
 
 use crate::sync::Synced;
 
@@ -16,6 +16,7 @@ pub struct Metrics {
     inbox_pending: IntGauge,
     inbox_dead: IntGauge,
     inbox_oldest_age: IntGauge,
+    due: IntGaugeVec,
 }
 
 /// What becomes of events.
@@ -42,8 +43,14 @@ impl Metrics {
         for outcome in OUTCOMES {
             events.with_label_values(&[outcome]);
         }
+        let due = IntGaugeVec::new(
+            Opts::new("rolecall_worker_due", "What is owed to the outside, by kind"),
+            &["kind"],
+        )?;
+        registry.register(Box::new(due.clone()))?;
         Ok(Self {
             events,
+            due,
             inbox_pending: gauge(
                 "rolecall_worker_inbox_pending",
                 "Kept events that wait for their effect",
@@ -90,6 +97,17 @@ impl Metrics {
         self.inbox_dead.set(backlog.dead);
         let age = backlog.oldest.map_or(0, |oldest| (now - oldest).num_seconds());
         self.inbox_oldest_age.set(age.max(0));
+    }
+
+    /// Shows what is owed to the outside.
+    pub(crate) fn show_due(&self, due: &DueRows) {
+        for (kind, rows) in [
+            ("roles", due.roles),
+            ("messages", due.messages),
+            ("convergences", due.convergences),
+        ] {
+            self.due.with_label_values(&[kind]).set(rows);
+        }
     }
 
     fn count(&self, outcome: &str, events: usize) {

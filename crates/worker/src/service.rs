@@ -4,7 +4,9 @@ use std::{net::TcpListener, sync::Arc};
 
 use anyhow::Context;
 use chrono::TimeDelta;
-use rolecall_db::{Database, DatabaseOptions, DbError, PoolerMode, inbox_line::count_backlog};
+use rolecall_db::{
+    Database, DatabaseOptions, DbError, PoolerMode, due::count_due, inbox_line::count_backlog,
+};
 use rolecall_domain::clock::{Clock, Rng, random_bytes};
 use rolecall_queue::{Documents, Host, Link, LinkOptions, Options, Producer, Queue, Registry, RetrySchedule};
 use rolecall_runtime::{
@@ -190,17 +192,19 @@ fn exporter(registry: prometheus::Registry, metrics: &rolecall_queue::Metrics, c
                     Err(error) => tracing::debug!(%error, "a queue could not be measured"),
                 }
             }
-            if let Err(error) = measure_inbox(&ctx).await {
-                tracing::debug!(%error, "the inbox could not be measured");
+            if let Err(error) = measure_database(&ctx).await {
+                tracing::debug!(%error, "what waits in the database could not be measured");
             }
         }
     })
 }
 
-async fn measure_inbox(ctx: &Ctx) -> Result<(), DbError> {
+async fn measure_database(ctx: &Ctx) -> Result<(), DbError> {
     let mut tx = ctx.db.begin().await?;
     let backlog = count_backlog(&mut tx).await?;
+    let due = count_due(&mut tx).await?;
     tx.commit().await?;
     ctx.metrics.show_backlog(&backlog, ctx.clock.now());
+    ctx.metrics.show_due(&due);
     Ok(())
 }

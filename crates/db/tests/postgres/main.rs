@@ -10,6 +10,7 @@ mod checkout_sessions;
 mod cron_runs;
 mod customers;
 mod discord_accounts;
+mod due;
 mod errors;
 mod event_sweeps;
 mod grants;

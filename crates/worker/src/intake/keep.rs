@@ -90,7 +90,9 @@ async fn write_some(ctx: &Arc<Ctx>) {
     if batch.is_empty() {
         return;
     }
-    ctx.pump.set_crowded(more || batch.len() >= CROWD);
+    if more || batch.len() >= CROWD {
+        ctx.pump.crowd(Instant::now());
+    }
     let entrants: Vec<&Entrant> = batch.iter().map(|request| &*request.entrant).collect();
     let kept = match write(ctx, &entrants).await {
         Err(error) if entrants.len() > 1 && !error.is_outage() => write_each(ctx, &entrants).await,

@@ -35,8 +35,10 @@ const SLOTS: usize = 16;
 /// What of it may be nothing that somebody waits for. Few, because Stripe's limit makes those that run
 /// wait in a line that nobody overtakes; and enough to use it up.
 const OTHER_SLOTS: usize = 8;
-/// What runs while events come in faster than they are kept: these may be overtaken, once they are kept.
+/// What runs while events come in faster than they are kept, and a moment longer: somebody who has just
+/// paid may be among those that wait to be kept.
 const CROWDED_SLOTS: usize = 2;
+const CROWDED_FOR: Duration = Duration::from_millis(25);
 /// The most that one piece of work may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -55,7 +57,7 @@ struct State {
     /// Urgent and other work that runs.
     running: [usize; 2],
     stage: Stage,
-    crowded: bool,
+    crowded_until: Option<Instant>,
     pause: Pause,
     /// Ours no more, and still to be let go of in the inbox.
     let_go: BTreeSet<StripeEventId>,
@@ -88,7 +90,7 @@ impl Default for Pump {
                 line: Line::new(MOST_HELD),
                 running: [0; 2],
                 stage: Stage::ByHand,
-                crowded: false,
+                crowded_until: None,
                 pause: Pause::default(),
                 let_go: BTreeSet::new(),
                 more: true,
@@ -169,9 +171,9 @@ impl Pump {
         ids
     }
 
-    /// Events come in faster than they are kept, or no more.
-    pub(super) fn set_crowded(&self, crowded: bool) {
-        self.state().crowded = crowded;
+    /// Events come in faster than they are kept.
+    pub(super) fn crowd(&self, now: Instant) {
+        self.state().crowded_until = Some(now + CROWDED_FOR);
     }
 
     /// What there is to do beside the pump; `look` says that it is time to look into the inbox.
@@ -237,7 +239,8 @@ impl Pump {
 impl State {
     fn take(&mut self, now: Instant) -> Option<Work> {
         let [urgent, others] = self.running;
-        let slots = if self.crowded { CROWDED_SLOTS } else { SLOTS };
+        let crowded = self.crowded_until.is_some_and(|until| now < until);
+        let slots = if crowded { CROWDED_SLOTS } else { SLOTS };
         if urgent + others >= slots || !self.pause.lets_through(now, urgent + others) {
             return None;
         }

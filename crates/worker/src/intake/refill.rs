@@ -96,12 +96,13 @@ pub async fn fill(ctx: &Ctx, room: usize) -> Result<usize, WorkError> {
     let mut claimed = 0;
     while claimed < room {
         // Mostly from the front, and always some of those that have waited longest.
-        let front = claim(ctx, From::Front, BATCH * 3 / 4).await?;
-        let back = claim(ctx, From::Back, BATCH / 4).await?;
-        claimed += front + back;
-        if front + back < BATCH {
+        let (front, back) = (BATCH * 3 / 4, BATCH / 4);
+        let of_front = claim(ctx, From::Front, front).await?;
+        claimed += of_front;
+        if of_front < front {
             return Ok(claimed);
         }
+        claimed += claim(ctx, From::Back, back).await?;
     }
     ctx.pump.look();
     Ok(claimed)

@@ -1,0 +1,26 @@
+//! How much is owed to the outside, by kind: for the metrics.
+
+use crate::{Connection, DbError};
+
+/// Due rows that nobody has seen done yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueRows {
+    /// People in a server whose roles the bot has still to make so.
+    pub roles: i64,
+    /// Messages that have not left.
+    pub messages: i64,
+    /// People who are owed a convergence.
+    pub convergences: i64,
+}
+
+/// Counts them.
+pub async fn count_due(conn: &mut Connection) -> Result<DueRows, DbError> {
+    Ok(sqlx::query_as!(
+        DueRows,
+        r#"SELECT (SELECT count(*) FROM member_guilds WHERE state = 'due') AS "roles!",
+                  (SELECT count(*) FROM notifications WHERE state IN ('due', 'sending')) AS "messages!",
+                  (SELECT count(*) FROM members WHERE converge_due_at IS NOT NULL) AS "convergences!""#
+    )
+    .fetch_one(conn)
+    .await?)
+}

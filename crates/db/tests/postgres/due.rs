@@ -1,0 +1,49 @@
+//! `due`: each kind counts what is owed, and nothing else.
+
+use rolecall_db::{
+    due::{DueRows, count_due},
+    member_guilds::{Due, set_due},
+    members::set_converge_due,
+};
+use rolecall_domain::trigger::Trigger;
+use rolecall_queue::jobs::Lane;
+
+use crate::support::{TestDb, at, guild, in_guild, person, user};
+
+#[tokio::test]
+async fn what_is_owed_is_counted_by_its_kind() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    for n in [1, 2, 3] {
+        person(&mut tx, n).await;
+        in_guild(&mut tx, guild(1), n).await;
+    }
+    let counted = |roles, messages, convergences| DueRows {
+        roles,
+        messages,
+        convergences,
+    };
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(0, 0, 0));
+    let due = Due {
+        lane: Lane::Now,
+        reason: "subscription",
+        join_wanted: false,
+        send_at: at(9),
+    };
+    set_due(&mut tx, guild(1), user(1), &due).await.unwrap();
+    set_due(&mut tx, guild(1), user(2), &due).await.unwrap();
+    let third = person(&mut tx, 4).await;
+    set_converge_due(&mut tx, third, Trigger::Staff, at(0))
+        .await
+        .unwrap();
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 0, 1));
+    let sql = "INSERT INTO notifications (id, member_id, kind, channel, dedup_key, args, state, attempts, created_at)
+               SELECT gen_random_uuid(), $1, 'welcome', 'mail', state, '{}', state, 0, clock_timestamp()
+               FROM unnest(ARRAY['due', 'sending', 'sent', 'undeliverable']) AS s (state)";
+    sqlx::query(sql)
+        .bind(third.as_uuid())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 2, 1));
+}
