@@ -8,5 +8,6 @@ mod discord;
 mod faults;
 mod money;
 mod plans;
+mod pooler;
 mod running;
 mod support;
