@@ -3,7 +3,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use chrono::TimeDelta;
-use rolecall_domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
+use rolecall_domain::ids::{ChannelId, DiscordUserId, GuildId, MemberId, RoleId};
 
 use crate::DbError;
 
@@ -59,6 +59,11 @@ where
         column,
         detail: error.to_string(),
     })
+}
+
+/// Ids of people as Postgres takes a list of them.
+pub(crate) fn uuids(members: &[MemberId]) -> Vec<uuid::Uuid> {
+    members.iter().map(|member| member.as_uuid()).collect()
 }
 
 /// Reads stored JSON.

@@ -7,7 +7,11 @@ use rolecall_domain::{
     member::Grant,
 };
 
-use crate::{Connection, DbError, convert::parse, error::one_row};
+use crate::{
+    Connection, DbError,
+    convert::{parse, uuids},
+    error::one_row,
+};
 
 /// A grant that staff makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,22 +57,32 @@ pub async fn insert_grant(
 
 /// The grants of a person that were not taken back.
 pub async fn list_grants_of(conn: &mut Connection, member_id: MemberId) -> Result<Vec<Grant>, DbError> {
+    let listed = list_grants_of_many(conn, &[member_id]).await?;
+    Ok(listed.into_iter().map(|(_, grant)| grant).collect())
+}
+
+/// The grants of several people that were not taken back, each with whose it is.
+pub async fn list_grants_of_many(
+    conn: &mut Connection,
+    members: &[MemberId],
+) -> Result<Vec<(MemberId, Grant)>, DbError> {
     let rows = sqlx::query!(
-        "SELECT id, plan_slug, starts_at, ends_at FROM grants
-         WHERE member_id = $1 AND revoked_at IS NULL
+        "SELECT member_id, id, plan_slug, starts_at, ends_at FROM grants
+         WHERE member_id = ANY($1) AND revoked_at IS NULL
          ORDER BY id",
-        member_id.as_uuid()
+        &uuids(members)
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(Grant {
+            let grant = Grant {
                 id: GrantId::from_uuid(row.id),
                 plan: parse("grants", "plan_slug", &row.plan_slug)?,
                 starts_at: row.starts_at,
                 ends_at: row.ends_at,
-            })
+            };
+            Ok((MemberId::from_uuid(row.member_id), grant))
         })
         .collect()
 }

@@ -23,6 +23,7 @@ pub mod inbox_admin;
 pub mod inbox_line;
 pub mod invoice_failures;
 pub mod member_guilds;
+pub mod member_records;
 pub mod member_roles;
 pub mod members;
 pub mod notifications;

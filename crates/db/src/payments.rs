@@ -6,7 +6,11 @@ use rolecall_domain::{
     reversal::{DisputeStage, Payment},
 };
 
-use crate::{Connection, DbError, convert::parse, subscriptions::ReadMark};
+use crate::{
+    Connection, DbError,
+    convert::{parse, uuids},
+    subscriptions::ReadMark,
+};
 
 /// What a read of a charge brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,19 +97,19 @@ pub async fn write_payment(
     Ok(done.rows_affected() == 1)
 }
 
-/// The payments of a person's subscriptions and purchases, the oldest first.
+/// The payments of people's subscriptions and purchases, the oldest first.
 pub async fn list_payments_of(
     conn: &mut Connection,
-    member_id: MemberId,
+    members: &[MemberId],
 ) -> Result<Vec<(PaidFor, Payment)>, DbError> {
     let rows = sqlx::query!(
         "SELECT p.id, p.payment_intent, p.subscription_id, p.period_end, p.amount, p.amount_refunded,
                 p.created_at, p.dispute_stage, p.disputed_at, p.fraud_warning_at
          FROM payments p
-         WHERE p.subscription_id IN (SELECT s.id FROM subscriptions s WHERE s.member_id = $1)
-            OR p.payment_intent IN (SELECT b.payment_intent FROM purchases b WHERE b.member_id = $1)
+         WHERE p.subscription_id IN (SELECT s.id FROM subscriptions s WHERE s.member_id = ANY($1))
+            OR p.payment_intent IN (SELECT b.payment_intent FROM purchases b WHERE b.member_id = ANY($1))
          ORDER BY p.created_at, p.id",
-        member_id.as_uuid()
+        &uuids(members)
     )
     .fetch_all(conn)
     .await?;

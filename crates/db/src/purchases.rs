@@ -9,7 +9,12 @@ use rolecall_domain::{
     standing::{Standing, purchase_standing},
 };
 
-use crate::{Connection, DbError, convert::parse, error::one_row, subscriptions::ReadMark};
+use crate::{
+    Connection, DbError,
+    convert::{parse, uuids},
+    error::one_row,
+    subscriptions::ReadMark,
+};
 
 /// What a read of a Checkout Session brought that sold something once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,11 +159,20 @@ pub async fn list_purchases_of(
     conn: &mut Connection,
     member_id: MemberId,
 ) -> Result<Vec<StoredPurchase>, DbError> {
+    let listed = list_purchases_of_many(conn, &[member_id]).await?;
+    Ok(listed.into_iter().map(|(_, stored)| stored).collect())
+}
+
+/// The purchases of several people, each with whose it is.
+pub async fn list_purchases_of_many(
+    conn: &mut Connection,
+    members: &[MemberId],
+) -> Result<Vec<(MemberId, StoredPurchase)>, DbError> {
     let rows = sqlx::query!(
-        "SELECT id, plan_slug, payment_intent, paid, amount, currency, bought_at, standing, standing_since,
+        "SELECT member_id AS \"member_id!\", id, plan_slug, payment_intent, paid, amount, currency, bought_at, standing, standing_since,
                 grace_until, had_access
-         FROM purchases WHERE member_id = $1 ORDER BY bought_at, id",
-        member_id.as_uuid()
+         FROM purchases WHERE member_id = ANY($1) ORDER BY bought_at, id",
+        &uuids(members)
     )
     .fetch_all(conn)
     .await?;
@@ -167,7 +181,7 @@ pub async fn list_purchases_of(
         .map(|row| {
             let standing = Standing::from_parts(&row.standing, row.grace_until);
             let plan = row.plan_slug.map(|slug| parse(table, "plan_slug", &slug));
-            Ok(StoredPurchase {
+            let stored = StoredPurchase {
                 id: parse(table, "id", &row.id)?,
                 plan: plan.transpose()?,
                 payment_intent: row.payment_intent,
@@ -182,7 +196,8 @@ pub async fn list_purchases_of(
                     detail: row.standing,
                 })?,
                 standing_since: row.standing_since,
-            })
+            };
+            Ok((MemberId::from_uuid(row.member_id), stored))
         })
         .collect()
 }

@@ -2,15 +2,19 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_domain::{
-    catalog::Catalog,
-    catalog::PlanSlug,
+    catalog::{Catalog, PlanSlug},
     ids::{MemberId, StripeCustomerId, StripePriceId, StripeSubscriptionId},
     member::{Holding, HoldingId},
+    reversal::Reversal,
     standing::{Standing, standing},
     subscription::{Subscription, SubscriptionStatus},
 };
 
-use crate::{Connection, DbError, convert::parse, error::one_row};
+use crate::{
+    Connection, DbError,
+    convert::{parse, uuids},
+    error::one_row,
+};
 
 /// Which write a read may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +90,17 @@ pub struct StoredSubscription {
 impl StoredSubscription {
     /// What it is worth at `now`, plan by plan: the one it was bought for first, then those that its
     /// other items pay for.
-    pub fn holdings(&self, catalog: &Catalog, default_grace: TimeDelta, now: DateTime<Utc>) -> Vec<Holding> {
+    pub fn holdings(
+        &self,
+        reversal: Option<Reversal>,
+        catalog: &Catalog,
+        default_grace: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Vec<Holding> {
+        let facts = Subscription {
+            reversal,
+            ..self.facts.clone()
+        };
         let first = self.facts.plan.clone();
         let others = catalog
             .plans_selling(&self.prices)
@@ -97,7 +111,7 @@ impl StoredSubscription {
             .chain(others)
             .map(|plan| {
                 let grace = catalog.grace(plan.as_ref(), default_grace);
-                self.holding(plan, standing(&self.facts, grace, now), now)
+                self.holding(plan, standing(&facts, grace, now), now)
             })
             .collect()
     }
@@ -263,17 +277,26 @@ pub async fn set_standing(
     one_row("subscriptions", &done)
 }
 
-/// The person's subscriptions, the oldest first.
+/// The person's subscriptions, in the order of their ids.
 pub async fn list_subscriptions_of(
     conn: &mut Connection,
     member_id: MemberId,
 ) -> Result<Vec<StoredSubscription>, DbError> {
+    let listed = list_subscriptions_of_many(conn, &[member_id]).await?;
+    Ok(listed.into_iter().map(|(_, stored)| stored).collect())
+}
+
+/// The subscriptions of several people, each with whose it is.
+pub async fn list_subscriptions_of_many(
+    conn: &mut Connection,
+    members: &[MemberId],
+) -> Result<Vec<(MemberId, StoredSubscription)>, DbError> {
     let rows = sqlx::query!(
-        "SELECT id, plan_slug, price_ids, quantity, status, collection_paused, current_period_end,
+        "SELECT member_id AS \"member_id!\", id, plan_slug, price_ids, quantity, status, collection_paused, current_period_end,
                 cancel_at_period_end, owed_since, owed_invoice_url, standing, standing_since, grace_until,
                 had_access
-         FROM subscriptions WHERE member_id = $1 ORDER BY id",
-        member_id.as_uuid()
+         FROM subscriptions WHERE member_id = ANY($1) ORDER BY id",
+        &uuids(members)
     )
     .fetch_all(conn)
     .await?;
@@ -286,7 +309,7 @@ pub async fn list_subscriptions_of(
                     column: "standing",
                     detail: row.standing.clone(),
                 })?;
-            Ok(StoredSubscription {
+            let stored = StoredSubscription {
                 facts: Subscription {
                     id: parse(table, "id", &row.id)?,
                     plan: row
@@ -307,7 +330,8 @@ pub async fn list_subscriptions_of(
                 had_access: row.had_access,
                 standing,
                 standing_since: row.standing_since,
-            })
+            };
+            Ok((MemberId::from_uuid(row.member_id), stored))
         })
         .collect()
 }

@@ -20,6 +20,7 @@ mod inbox_admin;
 mod inbox_line;
 mod invoice_failures;
 mod member_guilds;
+mod member_records;
 mod member_roles;
 mod members;
 mod migrations;

@@ -78,7 +78,7 @@ async fn a_read_replaces_only_the_write_that_was_there_when_it_began() {
         ..read("sub_1")
     };
     subscribe(&mut tx, &subscription).await;
-    let listed = list_payments_of(&mut tx, member).await.unwrap();
+    let listed = list_payments_of(&mut tx, &[member]).await.unwrap();
     let expected = [second, neighbour].map(|read| (read.paid_for, read.payment));
     assert_eq!(listed, expected);
 }
@@ -114,7 +114,7 @@ async fn a_payment_belongs_to_who_holds_what_it_paid_for() {
         assert_eq!(find_payer(&mut tx, paid_for).await.unwrap(), *payer, "{id}");
     }
     let of = async |tx: &mut Transaction, member| {
-        let listed = list_payments_of(tx, member).await.unwrap();
+        let listed = list_payments_of(tx, &[member]).await.unwrap();
         listed
             .into_iter()
             .map(|(paid_for, _)| paid_for)

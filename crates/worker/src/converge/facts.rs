@@ -3,17 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
-    grants::list_grants_of,
-    payments::{PaidFor, list_payments_of},
-    purchases::{list_purchases_of, set_purchase_standing},
-    subscriptions::{StoredSubscription, list_subscriptions_of, set_standing},
+    member_records::load_member_record,
+    purchases::set_purchase_standing,
+    subscriptions::{StoredSubscription, set_standing},
 };
 use rolecall_domain::{
     catalog::{Catalog, PlanSlug},
     ids::{MemberId, StripeSubscriptionId},
     member::{Holding, HoldingId, MemberFacts, gives_access},
     message::Debt,
-    reversal::{Payment, Reversal, reversal},
     standing::Standing,
 };
 
@@ -50,27 +48,19 @@ pub(super) async fn derive(
     default_grace: TimeDelta,
     now: DateTime<Utc>,
 ) -> Result<Derived, WorkError> {
-    let payments = Payments(list_payments_of(conn, member_id).await?);
+    let record = load_member_record(conn, member_id).await?;
     let mut derived = Derived {
         facts: MemberFacts::default(),
         first_access: Vec::new(),
         debts: Vec::new(),
         settled: Vec::new(),
-        next_change_at: payments.next_end(now),
+        next_change_at: None,
     };
-    for mut stored in list_subscriptions_of(conn, member_id).await? {
-        stored.facts.reversal = payments.reversal(catalog, |paid_for| {
-            paid_for.subscription.as_ref() == Some(&stored.facts.id)
-                && paid_for.period_end.is_none_or(|end| now < end)
-        });
-        let holdings = stored.holdings(catalog, default_grace, now);
+    for stored in &record.subscriptions {
+        let holdings = record.subscription_holdings(stored, catalog, default_grace, now);
         let access = holdings.iter().any(|holding| gives_access(holding, catalog, now));
-        derived.add_debt(
-            &stored,
-            &holdings,
-            access,
-            catalog.grace(stored.facts.plan.as_ref(), default_grace),
-        );
+        let grace = catalog.grace(stored.facts.plan.as_ref(), default_grace);
+        derived.add_debt(stored, &holdings, access, grace);
         // The plan it was bought for speaks for it.
         if let Some(first) = holdings.first()
             && (first.standing != stored.standing
@@ -81,11 +71,8 @@ pub(super) async fn derive(
         }
         derived.add(holdings, access);
     }
-    for stored in list_purchases_of(conn, member_id).await? {
-        let reversal = payments.reversal(catalog, |paid_for| {
-            paid_for.payment_intent.is_some() && paid_for.payment_intent == stored.payment_intent
-        });
-        let holding = stored.holding(reversal, catalog, default_grace, now);
+    for stored in &record.purchases {
+        let holding = record.purchase_holding(stored, catalog, default_grace, now);
         let access = gives_access(&holding, catalog, now);
         if holding.standing != stored.standing
             || stored.standing_since.is_none()
@@ -95,18 +82,15 @@ pub(super) async fn derive(
         }
         derived.add(vec![holding], access);
     }
-    derived.facts.grants = list_grants_of(conn, member_id).await?;
-    let of_facts = derived.facts.next_change_at(catalog, now);
-    let of_debts = derived
+    derived.next_change_at = derived
         .debts
         .iter()
-        .filter_map(|owed| owed.debt.next_message_at(now));
-    derived.next_change_at = derived
-        .next_change_at
-        .into_iter()
-        .chain(of_facts)
-        .chain(of_debts)
+        .filter_map(|owed| owed.debt.next_message_at(now))
+        .chain(record.next_paid_end(now))
         .min();
+    derived.facts.grants = record.grants;
+    let of_facts = derived.facts.next_change_at(catalog, now);
+    derived.next_change_at = derived.next_change_at.into_iter().chain(of_facts).min();
     Ok(derived)
 }
 
@@ -157,24 +141,5 @@ impl Derived {
                 had_access: holding.had_access || access,
                 ..holding
             }));
-    }
-}
-
-/// The person's payments to which something happened after they were made.
-struct Payments(Vec<(PaidFor, Payment)>);
-
-impl Payments {
-    /// The gravest of what became of the payments for one thing.
-    fn reversal(&self, catalog: &Catalog, is_for: impl Fn(&PaidFor) -> bool) -> Option<Reversal> {
-        let of_it = self.0.iter().filter(|(paid_for, _)| is_for(paid_for));
-        of_it
-            .filter_map(|(_, payment)| reversal(payment, &catalog.policy.reversals))
-            .min_by_key(|reversal| (std::cmp::Reverse(reversal.consequence), reversal.since))
-    }
-
-    /// When the next period ends that was paid by one of them: after it, it counts no more.
-    fn next_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let ends = self.0.iter().filter_map(|(paid_for, _)| paid_for.period_end);
-        ends.filter(|end| now < *end).min()
     }
 }
