@@ -9,6 +9,9 @@ use crate::support::{TestDb, person};
 const SETTINGS: &str = "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')
     || ' ' || current_setting('idle_in_transaction_session_timeout')";
 
+const BEGAN_AFTER: &str =
+    "SELECT xact_start > $1::timestamptz FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+
 #[tokio::test]
 async fn nothing_in_a_transaction_can_hang_for_ever_and_no_limit_outlasts_it() {
     let db = TestDb::new().await;
@@ -55,7 +58,7 @@ async fn whoever_gives_up_while_a_transaction_is_opened_leaves_none_open_behind(
         .await
         .unwrap();
     let mut tx = direct.begin().await.unwrap();
-    let is_new: bool = sqlx::query_scalar("SELECT now() > $1::timestamptz")
+    let is_new: bool = sqlx::query_scalar(BEGAN_AFTER)
         .bind(since)
         .fetch_one(&mut *tx)
         .await
