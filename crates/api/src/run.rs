@@ -52,7 +52,7 @@ const STRIPE_PATIENCE: Duration = Duration::from_secs(6);
 /// How long a worker may take to finish its requests; the drain's own deadline is what counts.
 const WORKER_STOP: u64 = 600;
 
-/// Somebody looks at an empty page meanwhile. Long enough for a Postgres that is restarted.
+/// How long somebody may look at an empty page before they are told that Postgres is away.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Time and randomness.
