@@ -307,8 +307,8 @@ pub async fn set_observed(
     one_row("member_guilds", &done)
 }
 
-/// Makes everybody in a server who is not in sync owed a convergence: something there was mended, or
-/// the bot was away and may have missed joins. Returns how many people.
+/// Makes everybody in a server who is in one of these states owed a convergence: something there was
+/// mended, or the bot was away and may have missed something. Returns how many people.
 pub async fn set_converge_due_in_guild(
     conn: &mut Connection,
     guild_id: GuildId,

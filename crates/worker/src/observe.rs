@@ -187,8 +187,9 @@ pub async fn guild(
         states.push(GuildState::Blocked);
     }
     if guild.identified {
-        // Joins may have been missed while the bot had no session.
-        states.push(GuildState::WaitingForMember);
+        // Whatever happened while the bot had no session was missed: people who came, and people who lost a role or
+        // left and came back, who are thought to be in sync.
+        states.extend([GuildState::WaitingForMember, GuildState::InSync]);
     }
     Ok(set_converge_due_in_guild(conn, guild.guild_id, &states, now).await?)
 }

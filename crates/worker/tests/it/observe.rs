@@ -219,6 +219,21 @@ async fn the_word_of_a_bot_that_lost_its_lease_counts_for_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_lost_unheard_is_given_again_when_a_session_begins_anew() {
+    let world = World::start().await;
+    let (person, _) = world.council_member().await;
+    world.bot().roles_mut(person.key()).clear();
+    world.observe(server(9, false, ENOUGH)).await;
+    assert!(world.commands().await.is_empty(), "nothing was missed");
+    world.observe(server(9, true, ENOUGH)).await;
+    let command = world.commands().await.pop().unwrap();
+    assert_eq!(command.add, [member_role()]);
+    world.carry_out(&command).await;
+    assert_eq!(world.roles(&person), [member_role()].into());
+    assert_eq!(world.state(&person).await, Some(GuildState::InSync));
+}
+
+#[tokio::test]
 async fn who_is_not_there_waits_and_gets_everything_when_they_join() {
     let world = World::start().await;
     let person = world.outsider().await;
