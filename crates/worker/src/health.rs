@@ -11,7 +11,7 @@ use rolecall_runtime::{
     shutdown::Shutdown,
 };
 
-use crate::ctx::Ctx;
+use crate::{ctx::Ctx, mail::Mailer};
 
 /// The parts of `/ready`.
 pub(crate) fn parts(ctx: &Arc<Ctx>, jobs: &rolecall_queue::Metrics, shutdown: &Shutdown) -> Health {
@@ -41,7 +41,7 @@ pub(crate) fn parts(ctx: &Arc<Ctx>, jobs: &rolecall_queue::Metrics, shutdown: &S
         .degrading("stripe", move || passing(stripe.stripe.complaint()))
         .meanwhile("events stay in the inbox and are tried again; nobody loses access")
         .degrading("mail", move || {
-            passing(mail.mailer.as_ref().and_then(|mailer| mailer.complaint()))
+            passing(mail.mailer.as_ref().and_then(Mailer::complaint))
         })
         .meanwhile("messages stay due and are sent later")
         .degrading("jobs", move || passing(failing(&jobs)))

@@ -143,7 +143,9 @@ fn refuses_us(error: &smtp::Error) -> Option<u16> {
 /// What an error says of the server; nothing if it is only about one message.
 fn complaint(error: &smtp::Error) -> Option<String> {
     if let Some(code) = refuses_us(error) {
-        return Some(format!("refuses the user or password in SMTP_URL (answer {code})"));
+        return Some(format!(
+            "refuses the user or password in SMTP_URL (answer {code})"
+        ));
     }
     match error.status() {
         Some(_) if error.is_permanent() => None,

@@ -2,6 +2,7 @@
 //! of the bot with its Discord server. Jobs are stepped by the tests, so that every order can be told.
 #![cfg(test)]
 
+mod bad_days;
 mod burst;
 mod catalog;
 mod checkout;

@@ -27,11 +27,15 @@ pub(crate) struct Redis {
     pub(crate) link: Link,
 }
 
+/// The Redis of all tests.
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
+pub(crate) fn redis_url() -> String {
+    std::env::var("REDIS_URL").expect("REDIS_URL must name a Redis; `cargo xtask test` brings one")
+}
+
 impl Redis {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration but this")]
     pub(crate) fn new() -> Self {
-        let url =
-            std::env::var("REDIS_URL").expect("REDIS_URL must name a Redis; `cargo xtask test` brings one");
+        let url = redis_url();
         let namespace = format!("test-{:016x}", u64::from_be_bytes(random_bytes(&SystemRng)));
         let link = Link::new(&url, &namespace, LinkOptions::default()).unwrap();
         Self { url, link }
