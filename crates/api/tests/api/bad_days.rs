@@ -142,10 +142,10 @@ async fn a_redis_that_takes_nothing_is_named_with_its_illness() {
     let mut redis = PrivateRedis::start().await;
     let app = TestApp::builder().env("REDIS_URL", redis.url()).start().await;
     app.told("redis", Ok(())).await;
-    for (n, (ill, well, words)) in [
+    let illnesses: [(&[&str], &[&str], &str); 3] = [
         (
-            &["CONFIG", "SET", "maxmemory", "1"] as &[&str],
-            &["CONFIG", "SET", "maxmemory", "0"] as &[&str],
+            &["CONFIG", "SET", "maxmemory", "1"],
+            &["CONFIG", "SET", "maxmemory", "0"],
             "is full",
         ),
         (
@@ -158,10 +158,8 @@ async fn a_redis_that_takes_nothing_is_named_with_its_illness() {
             &["CONFIG", "SET", "min-replicas-to-write", "0"],
             "replicas are connected",
         ),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ];
+    for (n, (ill, well, words)) in illnesses.into_iter().enumerate() {
         redis.run(ill).await;
         let event = format!("evt_{n}");
         refuses_webhooks(&app, &event).await;

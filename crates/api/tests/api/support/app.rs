@@ -89,7 +89,9 @@ impl TestAppBuilder {
             .await
             .unwrap();
         let direct = test_database.url().expose_secret();
-        let database_url = self.postgres_at.map_or_else(|| direct.to_owned(), |at| through(direct, at));
+        let database_url = self
+            .postgres_at
+            .map_or_else(|| direct.to_owned(), |at| through(direct, at));
         let redis_url = required("REDIS_URL");
         let namespace = format!("test-{}", hex::encode(random_bytes::<8>(&SystemRng)));
         let stub = TcpListener::bind("127.0.0.1:0").unwrap();
