@@ -178,8 +178,9 @@ impl Database {
 
     /// Asks Postgres for an answer, and whether it takes writes: the readiness probe.
     ///
-    /// A pool that gets no connection tries for long and does not say why. So when it takes its time, a
-    /// connection of our own is tried, for the reason.
+    /// A pool that has no connection to give tries for long and does not say why. So when it takes its
+    /// time, a connection of our own is tried. If all of the pool's are merely in use, all is well:
+    /// taking a busy service out of the line would only make the next one busier.
     pub async fn ping(&self) -> Result<(), DbError> {
         let mut pooled = pin!(async {
             let mut tx = self.begin_within(None).await?;
@@ -191,7 +192,7 @@ impl Database {
             Ok(answer) => answer,
             Err(_) => tokio::select! {
                 answer = &mut pooled => answer,
-                Err(error) = self.ask_directly() => Err(error),
+                answer = self.ask_directly() => answer,
             },
         }
     }

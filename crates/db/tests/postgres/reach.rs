@@ -118,6 +118,15 @@ async fn connections_that_lead_nowhere_any_more_do_not_keep_a_pool_from_a_server
 }
 
 #[tokio::test]
+async fn a_pool_whose_connections_are_all_in_use_does_not_make_a_server_ill() {
+    let db = TestDb::new().await;
+    let database = db.server.open(1).unwrap();
+    let _only = database.begin().await.unwrap();
+    // Sooner than a connection could be had: the one in use stays so.
+    soon(database.ping()).await.unwrap();
+}
+
+#[tokio::test]
 async fn migrations_do_not_wait_for_ever_for_a_server_that_says_nothing() {
     let (url, _listener) = silent().await;
     tokio::time::pause();
