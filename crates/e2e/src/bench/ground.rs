@@ -11,7 +11,7 @@ use rolecall_sandbox::{
 use url::Url;
 
 use crate::{
-    bench::{Options, limit::LimitServer, usage::Usage},
+    bench::{Options, limit::LimitServer, sql, usage::Usage},
     machine::Machine,
     process::Process,
     servers::{Folder, Postgres, Redis},
@@ -160,7 +160,7 @@ impl Ground {
         Ok(())
     }
 
-    /// Waits until these queues are empty.
+    /// Waits until these queues are empty, and every event that was kept has had its effect.
     pub(crate) async fn drained(&self, queues: &[&str]) -> anyhow::Result<()> {
         until("empty queues", DRAINED_WITHIN, async || {
             for queue in queues {
@@ -168,9 +168,16 @@ impl Ground {
                     return Ok(None);
                 }
             }
-            Ok(Some(()))
+            Ok((self.kept().await? == 0).then_some(()))
         })
         .await
+    }
+
+    /// How many events are kept and have had no effect yet.
+    pub(crate) async fn kept(&self) -> anyhow::Result<usize> {
+        let waiting = "SELECT count(*) FROM inbox WHERE state = 'pending'";
+        let kept = sql::ask(&self.database(), waiting).await?;
+        Ok(kept.trim().parse()?)
     }
 
     /// The installation's database, past any pooler.

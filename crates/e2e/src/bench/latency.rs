@@ -67,7 +67,8 @@ pub(crate) async fn measure_behind(ground: &mut Ground) -> anyhow::Result<Vec<Ro
         for person in payers.drain(..each) {
             waited.push(until_roles(ground, &person, &format!("F{run}x{}", person.user)).await?);
         }
-        left.push(crate::bench::stats::count(ground.waiting("stripe-events").await?));
+        let events = ground.waiting("stripe-events").await? + ground.kept().await?;
+        left.push(crate::bench::stats::count(events));
         crowd::settle(ground).await?;
         let waited = millis(&waited);
         p50.extend(percentile(&waited, 50));
