@@ -5,6 +5,7 @@ mod browser;
 mod chaos;
 mod config;
 mod discord;
+mod events;
 mod faults;
 mod load;
 mod money;
