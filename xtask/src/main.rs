@@ -52,7 +52,7 @@ enum Task {
     Lint,
     /// Check the rules of the house that no compiler knows
     Tidy,
-    /// Renew the generated files: `.sqlx` and `.env.example`
+    /// Renew the generated files: `.sqlx`, `.env.example` and `docs/standings.md`
     Prepare {
         /// Change nothing; fail when they are out of date
         #[arg(long)]

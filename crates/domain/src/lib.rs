@@ -15,5 +15,6 @@ pub mod policy;
 pub mod reversal;
 pub mod roles;
 pub mod standing;
+pub mod standing_table;
 pub mod subscription;
 pub mod trigger;

@@ -1,5 +1,6 @@
 //! `cargo xtask prepare`: renews what is generated and committed, `.sqlx` (the types of every SQL statement, so
-//! that a build needs no database) and `.env.example`; with `--check` it only compares.
+//! that a build needs no database), `.env.example` and the page about standings; with `--check` it only
+//! compares.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,32 +17,39 @@ use crate::workspace::Workspace;
 const SQL_PACKAGE: &str = "rolecall-db";
 const QUERIES: &str = ".sqlx";
 const MIGRATIONS: &str = "migrations";
-const ENV_EXAMPLE: &str = ".env.example";
+/// Texts that a package prints about itself: the file, the package and its example.
+const PRINTED: [(&str, &str, &str); 2] = [
+    (".env.example", "rolecall-runtime", "env_example"),
+    ("docs/standings.md", "rolecall-domain", "standings"),
+];
 const RENEW: &str = "run `cargo xtask prepare` and commit what it writes";
 
 /// File names and what is in them.
 type Files = BTreeMap<String, String>;
 
-/// Writes, or with `check` compares, both.
+/// Writes, or with `check` compares, all of it.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     let queries = describe_queries(workspace)?;
-    let example = env_example(workspace)?;
     let folder = workspace.root.join(QUERIES);
-    let example_path = workspace.root.join(ENV_EXAMPLE);
     if check {
         compare(&read(&folder)?, &queries)?;
-        if fs::read_to_string(&example_path).unwrap_or_default() != example {
-            bail!("{ENV_EXAMPLE} is out of date: {RENEW}");
-        }
-        println!("{QUERIES} and {ENV_EXAMPLE} are up to date");
-        return Ok(());
+    } else {
+        replace(&folder, &queries)?;
+        println!("wrote {} statements to {QUERIES}", queries.len());
     }
-    replace(&folder, &queries)?;
-    fs::write(&example_path, example)?;
-    println!(
-        "wrote {} statements to {QUERIES}, and {ENV_EXAMPLE}",
-        queries.len()
-    );
+    for (file, package, example) in PRINTED {
+        let text = printed(workspace, package, example)?;
+        let path = workspace.root.join(file);
+        if !check {
+            fs::write(&path, text)?;
+            println!("wrote {file}");
+        } else if fs::read_to_string(&path).unwrap_or_default() != text {
+            bail!("{file} is out of date: {RENEW}");
+        }
+    }
+    if check {
+        println!("what is generated is up to date");
+    }
     Ok(())
 }
 
@@ -103,16 +111,9 @@ fn touch_entry_points(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The runtime crate knows every variable, and prints them.
-fn env_example(workspace: &Workspace) -> Result<String> {
-    let run = [
-        "run",
-        "--quiet",
-        "--package",
-        "rolecall-runtime",
-        "--example",
-        "env_example",
-    ];
+/// What an example of a package prints.
+fn printed(workspace: &Workspace, package: &str, example: &str) -> Result<String> {
+    let run = ["run", "--quiet", "--package", package, "--example", example];
     process::output(workspace.cargo().args(run))
 }
 
