@@ -70,6 +70,10 @@ impl Circumstance {
 }
 
 /// The standing in one cell of the table, for somebody who was active before.
+///
+/// # Panics
+///
+/// Never: the id that it makes up is one.
 #[expect(clippy::expect_used, reason = "a constant that is an id")]
 pub fn cell(status: &str, circumstance: Circumstance) -> Standing {
     let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
@@ -105,9 +109,9 @@ pub fn page() -> String {
     row(
         &mut page,
         "Stripe says",
-        CIRCUMSTANCES.map(|circumstance| circumstance.words().to_owned()),
+        &CIRCUMSTANCES.map(|circumstance| circumstance.words().to_owned()),
     );
-    row(&mut page, "---", CIRCUMSTANCES.map(|_| "---".to_owned()));
+    row(&mut page, "---", &CIRCUMSTANCES.map(|_| "---".to_owned()));
     for status in STATUSES {
         let name = if status == "a_new_status" {
             "a word that this version does not know".to_owned()
@@ -117,7 +121,7 @@ pub fn page() -> String {
         row(
             &mut page,
             &name,
-            CIRCUMSTANCES.map(|circumstance| cell(status, circumstance).name().to_owned()),
+            &CIRCUMSTANCES.map(|circumstance| cell(status, circumstance).name().to_owned()),
         );
     }
     page.push_str(STANDINGS);
@@ -125,13 +129,13 @@ pub fn page() -> String {
         let rule = Rule::builtin(kind);
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
         let cells = [yes(rule.access), yes(rule.debtor), meaning(kind).to_owned()];
-        row(&mut page, kind.name(), cells);
+        row(&mut page, kind.name(), &cells);
     }
     page.push_str(TAIL);
     page
 }
 
-fn row<const N: usize>(page: &mut String, first: &str, cells: [String; N]) {
+fn row<const N: usize>(page: &mut String, first: &str, cells: &[String; N]) {
     // Writing to a text cannot fail.
     let _ = writeln!(page, "| {first} | {} |", cells.join(" | "));
 }
