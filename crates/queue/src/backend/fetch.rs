@@ -79,6 +79,7 @@ async fn session(
     due: &mut Due,
 ) -> RedisResult<()> {
     let mut reader = Reader::connect(shared).await?;
+    let mut recovered = false;
     while let Some(permits) = free_permits(shared).await {
         let free = permits.num_permits();
         let now = Instant::now();
@@ -87,7 +88,11 @@ async fn session(
             due.consumers = now + CONSUMERS_EVERY;
         }
         let mut entries = Vec::new();
-        if due.reclaim <= now {
+        if !recovered {
+            entries = recover(shared).await?;
+            recovered = true;
+        }
+        if entries.is_empty() && due.reclaim <= now {
             entries = reclaim(shared, free).await?;
             // Where this many were found there may be more.
             let full = entries.len() >= free;
@@ -125,6 +130,18 @@ async fn free_permits(shared: &Shared) -> Option<OwnedSemaphorePermit> {
         permits.merge(more);
     }
     Some(permits)
+}
+
+/// Takes up again what the connection before this one broke over: Redis counts it as ours, and we never
+/// heard of it.
+async fn recover(shared: &Shared) -> RedisResult<Vec<Entry>> {
+    let mut call = shared.call(&scripts::RECOVER, &[shared.keys.stream()]);
+    let held = shared.in_flight.snapshot();
+    // What is held, and what a read of every free place brought.
+    call.arg(shared.options.most_held() * 2).arg(held);
+    Ok(entry::reclaimed(
+        shared.run::<Value>(&scripts::RECOVER, &call).await?,
+    ))
 }
 
 /// Takes over up to `count` entries of workers that have been silent too long.

@@ -22,6 +22,7 @@ scripts! {
     HAND_BACK = "take.lua", "hand_back.lua";
     HEARTBEAT = "heartbeat.lua";
     RECLAIM = "reclaim.lua";
+    RECOVER = "recover.lua";
     DEPART = "depart.lua";
     REDRIVE = "redrive.lua";
     STATS = "stats.lua";

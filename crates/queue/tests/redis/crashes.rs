@@ -200,6 +200,48 @@ async fn a_redis_that_stood_still_does_not_let_live_jobs_run_twice() {
 }
 
 #[tokio::test]
+async fn what_was_given_over_a_connection_that_broke_is_run_at_once_and_costs_no_attempt() {
+    let rig = Rig::start().await;
+    let create = [
+        "XGROUP",
+        "CREATE",
+        "{test:jobs}:stream",
+        "workers",
+        "0",
+        "MKSTREAM",
+    ];
+    let _: String = rig.redis(&create).await;
+    for n in 0..3 {
+        rig.producer.push(&Probe::new(n), rig.push()).await.unwrap();
+    }
+    // An answer that the worker of this name does not hear.
+    let read = [
+        "XREADGROUP",
+        "GROUP",
+        "workers",
+        "a",
+        "COUNT",
+        "3",
+        "STREAMS",
+        "{test:jobs}:stream",
+        ">",
+    ];
+    let _: Value = rig.redis(&read).await;
+    assert_eq!(rig.stats().await.pending, 3);
+    let options = rolecall_queue::Options {
+        visibility: Duration::from_mins(10),
+        ..quick()
+    };
+    let (_worker, mut heard) = rig.report("a", options);
+    for n in 0..3 {
+        let (probe, attempt) = soon(heard.recv()).await.unwrap();
+        assert_eq!((probe.n, attempt.current, attempt.redelivered), (n, 1, false));
+    }
+    until(async || rig.stats().await.depth == 0).await;
+    assert!(heard.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_consumer_that_holds_entries_is_never_deleted() {
     let rig = Rig::start().await;
     let go = Arc::new(Notify::new());
