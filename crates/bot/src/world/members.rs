@@ -42,6 +42,12 @@ impl Members {
         self.young.insert(key, sighting).or(older)
     }
 
+    /// Nothing is known of somebody any more.
+    pub(crate) fn forget(&mut self, key: Key) {
+        self.young.remove(&key);
+        self.old.remove(&key);
+    }
+
     /// Nothing is known of a server's people any more.
     pub(crate) fn forget_guild(&mut self, guild_id: GuildId) {
         self.young.retain(|(guild, _), _| *guild != guild_id);

@@ -178,6 +178,25 @@ fn our_own_writes_are_not_news_but_what_differs_from_the_report_is() {
 }
 
 #[test]
+fn somebody_whose_writing_broke_off_is_asked_for_and_not_remembered() {
+    let world = world();
+    for hand_on in [false, true] {
+        update(&world, 3, &[30]);
+        assert!(world.fresh(key()).is_some());
+        let writing = world.begin(key());
+        // Role 20 was given, and the gateway has not told yet.
+        if hand_on {
+            writing.hand_on()
+        } else {
+            drop(writing)
+        }
+        assert_eq!(world.fresh(key()), None, "handed on: {hand_on}");
+        update(&world, 4, &[20, 30]);
+        assert_eq!(world.fresh(key()), Some(Some(presence(&[20, 30]))));
+    }
+}
+
+#[test]
 fn a_look_does_not_overwrite_what_the_gateway_told_meanwhile() {
     let world = world();
     let writing = world.begin(key());

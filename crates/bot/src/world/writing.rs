@@ -25,6 +25,8 @@ pub(crate) struct Writing {
     notify: Arc<Notify>,
     /// What is told in the end unless it is still so.
     reported: Option<Sighting>,
+    /// It has come to its end, so that what was written has been seen.
+    seen_through: bool,
 }
 
 /// How much was known when a look began.
@@ -44,6 +46,7 @@ impl World {
             key,
             notify,
             reported,
+            seen_through: false,
         }
     }
 }
@@ -99,6 +102,7 @@ impl Writing {
     /// Ends with this report: only what differs from it is news.
     pub(crate) fn finish(mut self, sighting: Sighting) {
         self.reported = Some(sighting);
+        self.seen_through = true;
     }
 
     /// Ends without a report, because another writing of the same person follows and will have one.
@@ -112,7 +116,12 @@ impl Drop for Writing {
     fn drop(&mut self) {
         let mut state = self.world.state();
         state.writing.remove(&self.key);
-        let (Some(reported), Some(now)) = (self.reported.take(), state.members.get(self.key).cloned()) else {
+        let now = state.members.get(self.key).cloned();
+        if !self.seen_through {
+            // What was written may be done, although the gateway has not told yet: the next one has to ask.
+            state.members.forget(self.key);
+        }
+        let (Some(reported), Some(now)) = (self.reported.take(), now) else {
             return;
         };
         if let Some(fact) = self.world.news(self.key.0, Some(&reported), &now) {
