@@ -47,6 +47,24 @@ pub enum AfterRetries {
     Pause,
 }
 
+impl AfterRetries {
+    /// All of them, with their names in JSON and what the pages say.
+    pub const CHOICES: [(Self, &'static str, &'static str); 4] = [
+        (Self::Cancel, "cancel", "Cancel the subscription"),
+        (Self::MarkUnpaid, "mark_unpaid", "Mark it unpaid"),
+        (Self::LeavePastDue, "leave_past_due", "Leave it past due"),
+        (Self::Pause, "pause", "Pause it"),
+    ];
+
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        let mut choices = Self::CHOICES.iter();
+        choices
+            .find(|(choice, _, _)| *choice == self)
+            .map_or("cancel", |(_, name, _)| *name)
+    }
+}
+
 /// A webhook endpoint.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {

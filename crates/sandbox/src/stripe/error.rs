@@ -68,6 +68,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the holder of the card has to confirm.
+    pub fn asks_for_action(&self) -> bool {
+        self.code == Some("invoice_payment_intent_requires_action")
+    }
+
     /// 401, with or without a key.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self {

@@ -9,13 +9,23 @@ mod checkout;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod coupons;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod items;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod money;
+#[cfg(test)]
+mod oddities;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod pauses;
+#[cfg(test)]
+mod purchases;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use rolecall_sandbox::stripe::world::Metadata;
 use rolecall_sandbox::stripe::world::customer::Card;
 use serde_json::{Value, json};
 
-use crate::support::{Fixture, MONTHLY};
+use crate::support::{Fixture, MONTHLY, Receiver};
 
 fn subscribe(fixture: &Fixture) -> String {
     fixture
@@ -82,6 +82,29 @@ async fn a_customer_runs_their_subscription_in_the_portal() {
 }
 
 #[tokio::test]
+async fn a_customer_changes_their_plan_in_the_portal() {
+    let fixture = Fixture::start().await;
+    let id = subscribe(&fixture);
+    let customer = show(&fixture, &id)["customer"].as_str().unwrap().to_owned();
+    let portal = fixture
+        .ok("/v1/billing_portal/sessions", &[("customer", &customer)])
+        .await;
+    let url = portal["url"].as_str().unwrap();
+    let form = [
+        ("do", "set_plan"),
+        ("subscription", id.as_str()),
+        ("price", "price_council_yearly"),
+    ];
+    assert_eq!(submit(&fixture, url, &form).await, 303);
+    let changed = show(&fixture, &id);
+    assert_eq!(changed["items"]["data"][0]["price"]["id"], "price_council_yearly");
+    let invoice = show(&fixture, changed["latest_invoice"].as_str().unwrap());
+    assert_eq!(invoice["amount_paid"], 29_000 - 2_900);
+    let wrong = [form[0], form[1], ("price", "price_none")];
+    assert_eq!(submit(&fixture, url, &wrong).await, 400);
+}
+
+#[tokio::test]
 async fn nobody_reaches_another_customers_subscription_through_their_portal() {
     let fixture = Fixture::start().await;
     let (mine, theirs) = (subscribe(&fixture), subscribe(&fixture));
@@ -145,6 +168,115 @@ async fn the_dashboard_shows_the_account_and_its_buttons_work() {
     assert_eq!(attempts, 2, "the card on file works, so the retry paid");
     assert_eq!(show(&fixture, &id)["status"], "active");
     assert_eq!(submit(&fixture, &url, &[("action", "resume")]).await, 400);
+}
+
+#[tokio::test]
+async fn the_dashboards_rarer_buttons_move_money() {
+    let fixture = Fixture::start().await;
+    let id = subscribe(&fixture);
+    let url = fixture.url(&format!("/dashboard/subscriptions/{id}"));
+    let act = async |form: &[(&str, &str)]| submit(&fixture, &url, form).await;
+    assert_eq!(act(&[("action", "refund_part"), ("amount", "500")]).await, 303);
+    assert_eq!(act(&[("action", "refund_part"), ("amount", "0")]).await, 400);
+    assert_eq!(act(&[("action", "inquire")]).await, 303);
+    assert_eq!(act(&[("action", "submit_evidence")]).await, 303);
+    assert_eq!(act(&[("action", "lose_dispute")]).await, 303);
+    assert_eq!(act(&[("action", "lose_dispute")]).await, 400);
+    assert_eq!(act(&[("action", "set_quantity"), ("quantity", "7")]).await, 303);
+    assert_eq!(act(&[("action", "pause_on_failure")]).await, 303);
+    let shown = show(&fixture, &id);
+    assert_eq!(
+        (&shown["status"], &shown["items"]["data"][0]["quantity"]),
+        (&"paused".into(), &7.into())
+    );
+    let closed = fixture.newest("charge.dispute.closed");
+    assert_eq!(closed["data"]["object"]["status"], "lost");
+    assert_eq!(closed["data"]["object"]["amount"], 2_400);
+}
+
+#[tokio::test]
+async fn the_dashboard_runs_the_account_its_clocks_codes_and_endpoints() {
+    let receiver = Receiver::start();
+    let fixture = Fixture::start_for(&receiver).await;
+    let page = async || {
+        let page = fixture.client.get(fixture.url("/")).send().await.unwrap();
+        page.text().await.unwrap()
+    };
+    let settings = fixture.url("/dashboard/settings");
+    assert_eq!(
+        submit(&fixture, &settings, &[("after_retries", "pause")]).await,
+        303
+    );
+    let choice = fixture.stripe.read(|world| world.after_retries);
+    assert_eq!(choice, rolecall_sandbox::stripe::AfterRetries::Pause);
+
+    let code = [("code", "HELLO"), ("percent", "30"), ("months", "2")];
+    let codes = fixture.url("/dashboard/codes");
+    assert_eq!(submit(&fixture, &codes, &code).await, 303);
+    assert_eq!(submit(&fixture, &codes, &code).await, 400, "the code is taken");
+    let clock = fixture
+        .stripe
+        .create_test_clock(crate::support::start_of_2027())
+        .unwrap();
+    let clocks = fixture.url(&format!("/dashboard/clocks/{clock}"));
+    assert_eq!(submit(&fixture, &clocks, &[("days", "30")]).await, 303);
+    let shown = page().await;
+    for part in ["HELLO", "2 months", "30 %", "31 Jan 2027", "enabled"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let endpoint = fixture.stripe.read(|world| world.endpoints.rows()[0].id.clone());
+    let endpoint = fixture.url(&format!("/dashboard/endpoints/{endpoint}"));
+    assert_eq!(submit(&fixture, &endpoint, &[("disabled", "true")]).await, 303);
+    assert!(page().await.contains("disabled"));
+}
+
+#[tokio::test]
+async fn money_and_oddities_are_driven_by_http_too() {
+    let fixture = Fixture::start().await;
+    let id = subscribe(&fixture);
+    let charge = fixture.stripe.latest_charge(&id).unwrap();
+    let call = async |method: &str, path: String, body: Value| {
+        let method = method.parse().unwrap();
+        let url = fixture.url(&format!("/_sandbox/{path}"));
+        let request = fixture.client.request(method, url).json(&body);
+        let (status, body) = crate::support::answer(request).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    };
+    let slow = json!({ "amount": 100, "slow": true });
+    let refund = call("POST", format!("charges/{charge}/refund"), slow).await;
+    let refund = format!("refunds/{}", refund["id"].as_str().unwrap());
+    let failed = call("POST", refund, json!({ "to": "failed" })).await;
+    assert_eq!(failed["status"], "failed");
+    let warning = call("POST", format!("charges/{charge}/fraud_warning"), json!({})).await;
+    assert!(warning["id"].as_str().unwrap().starts_with("issfr_"));
+    let reason = json!({ "reason": "product_not_received" });
+    let dispute = call("POST", format!("charges/{charge}/dispute"), reason).await;
+    assert_eq!(dispute["reason"], "product_not_received");
+    let dispute = format!("disputes/{}", dispute["id"].as_str().unwrap());
+    let won = call("POST", dispute, json!({ "to": "won" })).await;
+    assert_eq!(won["status"], "won");
+
+    let many = json!({ "price": MONTHLY, "count": 50 });
+    let made = call("POST", "seed_many".to_owned(), many).await;
+    assert_eq!(made["subscriptions"].as_array().unwrap().len(), 50);
+    let settings = json!({ "after_retries": "mark_unpaid", "retry_days": [1] });
+    let set = call("POST", "settings".to_owned(), settings).await;
+    assert_eq!(set["after_retries"], "mark_unpaid");
+    let archived = json!({ "archived": true });
+    call("POST", format!("prices/{MONTHLY}"), archived).await;
+    call("DELETE", format!("prices/{MONTHLY}"), Value::Null).await;
+    assert_eq!(fixture.get(&format!("/v1/prices/{MONTHLY}")).await.0, 404);
+    let foreign = call("POST", "foreign_subscription".to_owned(), Value::Null).await;
+    let path = format!("/v1/subscriptions/{}", foreign["subscription"].as_str().unwrap());
+    assert_eq!(fixture.get(&path).await.0, 404);
+    let event = foreign["event"].as_str().unwrap();
+    call("POST", format!("events/{event}/other_mode"), Value::Null).await;
+    let told = fixture.newest("customer.subscription.updated");
+    assert_eq!(told["livemode"], true);
+    let customer = show(&fixture, &id)["customer"].as_str().unwrap().to_owned();
+    call("DELETE", format!("customers/{customer}"), Value::Null).await;
+    assert_eq!(show(&fixture, &id)["status"], "canceled");
 }
 
 #[tokio::test]

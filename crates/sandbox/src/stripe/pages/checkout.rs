@@ -7,9 +7,10 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::stripe::http::State;
-use crate::stripe::pages::view::{CardChoice, LineView, cards};
+use crate::stripe::pages::view::{CardChoice, LineView, day, offered};
 use crate::stripe::pages::{Message, gone, html, see_other};
 use crate::stripe::story::bill::money;
+use crate::stripe::story::checkout::Purchase;
 use crate::stripe::world::World;
 use crate::stripe::world::customer::Card;
 use crate::stripe::world::session::{CheckoutSession, Mode, SessionStatus};
@@ -28,6 +29,13 @@ struct CheckoutPage {
     email: String,
     email_fixed: bool,
     cards: Vec<CardChoice>,
+    /// Whether a trial can begin without any of them.
+    card_optional: bool,
+    /// What discounts take off.
+    saved: Option<String>,
+    /// Whether a code can be typed in.
+    takes_codes: bool,
+    promotion_code: String,
     button: &'static str,
     cancel_url: Option<String>,
 }
@@ -36,16 +44,56 @@ struct CheckoutPage {
 #[template(path = "stripe/confirm.html")]
 struct ConfirmPage<'a> {
     id: &'a str,
-    email: &'a str,
+    payment: &'a Payment,
 }
 
 /// What the form sends.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Payment {
     email: String,
-    card: Card,
+    card: CardField,
+    #[serde(default)]
+    last4: String,
+    #[serde(default)]
+    promotion_code: String,
     #[serde(default)]
     confirmation: Option<Confirmation>,
+}
+
+impl Payment {
+    fn purchase(&self) -> Purchase {
+        let last4 = self.last4.trim();
+        Purchase {
+            email: self.email.clone(),
+            card: self.card.card(),
+            last4: (!last4.is_empty()).then(|| last4.to_owned()),
+            confirmed: self.confirmation == Some(Confirmation::Complete),
+            promotion_code: Some(self.promotion_code.clone()),
+        }
+    }
+}
+
+/// A card, or none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum CardField {
+    Card(Card),
+    None(NoCard),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum NoCard {
+    None,
+}
+
+impl CardField {
+    fn card(self) -> Option<Card> {
+        match self {
+            Self::Card(card) => Some(card),
+            Self::None(NoCard::None) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -59,7 +107,7 @@ enum Confirmation {
 pub(crate) async fn show(state: Data<State>, id: Path<String>) -> HttpResponse {
     let page = state.shared.read(|world| {
         let session = world.checkouts.get(&id)?;
-        Some(closed(session).unwrap_or_else(|| form(world, session, Card::Works, None, None)))
+        Some(closed(session).unwrap_or_else(|| form(world, session, None, None)))
     });
     page.unwrap_or_else(|| gone(UNKNOWN))
 }
@@ -75,7 +123,7 @@ pub(crate) async fn pay(state: Data<State>, id: Path<String>, payment: Form<Paym
     let problem = |words: &str| {
         state
             .shared
-            .read(|world| form(world, &session, payment.card, Some(&payment.email), Some(words)))
+            .read(|world| form(world, &session, Some(&payment), Some(words)))
     };
     if !payment.email.contains('@') {
         return problem("Please enter an email address.");
@@ -85,17 +133,15 @@ pub(crate) async fn pay(state: Data<State>, id: Path<String>, payment: Form<Paym
             "We are unable to authenticate your payment method. Please choose a different one and try again.",
         );
     }
-    let confirmed = payment.confirmation == Some(Confirmation::Complete);
-    let done = state
-        .shared
-        .with(|world| world.complete_checkout(&id, &payment.email, payment.card, confirmed));
+    let purchase = payment.purchase();
+    let done = state.shared.with(|world| world.complete_purchase(&id, &purchase));
     match done {
         Ok(()) => see_other(&session.success_url.replace("{CHECKOUT_SESSION_ID}", &session.id)),
-        Err(_) if payment.card == Card::RequiresAction && !confirmed => html(
+        Err(refusal) if refusal.asks_for_action() => html(
             StatusCode::OK,
             &ConfirmPage {
                 id: &session.id,
-                email: &payment.email,
+                payment: &payment,
             },
         ),
         Err(refusal) => problem(&refusal.to_string()),
@@ -121,23 +167,28 @@ fn closed(session: &CheckoutSession) -> Option<HttpResponse> {
 fn form(
     world: &World,
     session: &CheckoutSession,
-    card: Card,
-    email: Option<&str>,
+    typed: Option<&Payment>,
     problem: Option<&str>,
 ) -> HttpResponse {
     let known = session
         .customer
         .as_ref()
         .and_then(|id| world.customers.get(id)?.email.clone());
-    let fixed = known.clone().or_else(|| session.customer_email.clone());
-    let trial = session.subscription_data.trial_days;
+    let fixed = known.or_else(|| session.customer_email.clone());
+    let trial = world.begins_with_trial(session);
     let currency = session.currency.as_deref().unwrap_or("usd");
     let (heading, button) = match session.mode {
-        Mode::Subscription if trial.is_some() => ("Start your trial", "Start trial"),
+        Mode::Subscription if trial => ("Start your trial", "Start trial"),
         Mode::Subscription => ("Subscribe", "Subscribe"),
         Mode::Payment => ("Pay", "Pay"),
         Mode::Setup => ("Save a card", "Save card"),
     };
+    let saved: i64 = world
+        .checkout_lines(session)
+        .iter()
+        .map(|line| line.amount - line.net())
+        .sum();
+    let card = typed.and_then(|payment| payment.card.card()).unwrap_or_default();
     let page = CheckoutPage {
         id: session.id.clone(),
         heading,
@@ -145,14 +196,20 @@ fn form(
             .checkout_total(session)
             .map_or_else(String::new, |total| money(total, currency)),
         lines: lines(world, session),
-        trial: trial.map(|days| format!("Nothing to pay for {days} days, then as above.")),
+        trial: trial.then(|| trial_words(session)),
         problem: problem.map(str::to_owned),
         email: fixed
             .clone()
-            .or_else(|| email.map(str::to_owned))
+            .or_else(|| typed.map(|payment| payment.email.clone()))
             .unwrap_or_default(),
         email_fixed: fixed.is_some(),
-        cards: cards(card),
+        cards: offered(&session.payment_method_types, card),
+        card_optional: trial && session.card_if_required,
+        saved: (saved > 0).then(|| money(-saved, currency)),
+        takes_codes: session.allow_promotion_codes == Some(true),
+        promotion_code: typed
+            .map(|payment| payment.promotion_code.clone())
+            .unwrap_or_default(),
         button,
         cancel_url: session.cancel_url.clone(),
     };
@@ -162,6 +219,16 @@ fn form(
         StatusCode::OK
     };
     html(status, &page)
+}
+
+fn trial_words(session: &CheckoutSession) -> String {
+    match (
+        session.subscription_data.trial_end,
+        session.subscription_data.trial_days,
+    ) {
+        (Some(end), _) => format!("Nothing to pay until {}, then as above.", day(end)),
+        (None, days) => format!("Nothing to pay for {} days, then as above.", days.unwrap_or(0)),
+    }
 }
 
 fn lines(world: &World, session: &CheckoutSession) -> Vec<LineView> {

@@ -43,7 +43,8 @@ pub(crate) async fn show(state: Data<State>, id: Path<String>) -> HttpResponse {
 
 /// `POST /i/{id}`
 pub(crate) async fn pay(state: Data<State>, id: Path<String>, payment: Form<Payment>) -> HttpResponse {
-    match state.shared.with(|world| pay_with(world, &id, payment.card)) {
+    let pay = |world: &mut World| pay_with(world, &id, payment.card);
+    match state.shared.with(|world| world.in_time_behind(&id, pay)) {
         Ok(()) => see_other(&format!("/i/{id}")),
         Err(refusal) => state
             .shared

@@ -18,6 +18,16 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .route("/", web::get().to(dashboard::show))
         .route("/dashboard/advance", web::post().to(dashboard::advance))
         .route("/dashboard/hold", web::post().to(dashboard::hold))
+        .route("/dashboard/settings", web::post().to(dashboard::account::set))
+        .route(
+            "/dashboard/clocks/{id}",
+            web::post().to(dashboard::account::advance_clock),
+        )
+        .route("/dashboard/codes", web::post().to(dashboard::account::add_code))
+        .route(
+            "/dashboard/endpoints/{id}",
+            web::post().to(dashboard::account::set_endpoint),
+        )
         .route("/dashboard/subscriptions/{id}", web::post().to(dashboard::act))
         .route("/dashboard/events/{id}/resend", web::post().to(dashboard::resend))
         .route("/c/pay/{id}", web::get().to(checkout::show))

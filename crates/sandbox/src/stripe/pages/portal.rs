@@ -38,6 +38,7 @@ pub(crate) struct Wish {
     subscription: Option<String>,
     card: Option<Card>,
     quantity: Option<i64>,
+    price: Option<String>,
 }
 
 /// What a customer can do for themselves.
@@ -51,6 +52,7 @@ enum Deed {
     Resume,
     Pay,
     SetQuantity,
+    SetPlan,
 }
 
 /// `GET /p/session/{id}`
@@ -74,7 +76,9 @@ pub(crate) async fn act(state: Data<State>, id: Path<String>, wish: Form<Wish>) 
 fn fulfil(world: &mut World, session: &PortalSession, wish: &Wish) -> Result<(), Refusal> {
     if let Deed::SetCard = wish.r#do {
         let card = wish.card.ok_or_else(|| Refusal::required("card"))?;
-        return world.attach_card(&session.customer, card).map(drop);
+        let customer = &session.customer;
+        let attach = |world: &mut World| world.attach_card(customer, card);
+        return world.in_time_behind(customer, attach).map(drop);
     }
     let id = wish
         .subscription
@@ -94,7 +98,12 @@ fn fulfil(world: &mut World, session: &PortalSession, wish: &Wish) -> Result<(),
                 quantity: quantity.ok_or_else(|| Refusal::required("quantity"))?,
             }
         }
-        Deed::SetCard | Deed::Pay => return pay(world, id),
+        Deed::SetPlan => Action::SetPrice {
+            price: wish.price.clone().ok_or_else(|| Refusal::required("price"))?,
+        },
+        Deed::SetCard | Deed::Pay => {
+            return world.in_time_behind(id, |world| pay(world, id));
+        }
     };
     world.act(id, &action)
 }
@@ -115,14 +124,9 @@ fn page(world: &World, id: &str, problem: Option<String>) -> HttpResponse {
         return gone(UNKNOWN);
     };
     let customer = &session.customer;
-    let subscriptions = world
-        .subscriptions
-        .newest()
-        .filter(|row| row.customer == *customer);
-    let invoices = world
-        .invoices
-        .newest()
-        .filter(|row| row.customer == *customer && row.finalized_at.is_some());
+    let subscriptions = world.subscriptions.of(customer).rev();
+    let invoices = world.invoices.of(customer).rev();
+    let invoices = invoices.filter(|row| row.finalized_at.is_some());
     let status = if problem.is_some() {
         StatusCode::BAD_REQUEST
     } else {

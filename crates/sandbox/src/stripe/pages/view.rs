@@ -4,6 +4,7 @@ use chrono::DateTime;
 
 use crate::stripe::story::bill::money;
 use crate::stripe::world::World;
+use crate::stripe::world::catalog::Price;
 use crate::stripe::world::customer::Card;
 use crate::stripe::world::invoice::{Invoice, InvoiceStatus};
 use crate::stripe::world::subscription::{Status, Subscription};
@@ -26,6 +27,18 @@ pub(crate) fn cards(chosen: Card) -> Vec<CardChoice> {
         chosen: card == chosen,
     };
     Card::CHOICES.map(choice).into_iter().collect()
+}
+
+/// The cards that a purchase offers, one of them chosen.
+pub(crate) fn offered(kinds: &[String], chosen: Card) -> Vec<CardChoice> {
+    let offers = |kind: &str| kinds.is_empty() || kinds.iter().any(|offered| offered == kind);
+    let mut choices = cards(chosen);
+    choices.retain(|choice| {
+        let card = Card::CHOICES.iter().find(|(_, value, _)| *value == choice.value);
+        let takes_days = card.is_some_and(|(card, _, _)| card.takes_days());
+        offers(if takes_days { "us_bank_account" } else { "card" })
+    });
+    choices
 }
 
 /// A position with its amount.
@@ -86,8 +99,39 @@ pub(crate) struct SubscriptionView {
     pub quantity: i64,
     /// Whether it can be changed.
     pub living: bool,
+    /// Other plans, the present one chosen.
+    pub plans: Vec<PlanChoice>,
     /// What can be done.
     pub buttons: Vec<Button>,
+}
+
+/// A price to choose.
+pub(crate) struct PlanChoice {
+    /// What the form sends.
+    pub price: String,
+    /// What people read.
+    pub words: String,
+    /// Whether the subscription has it.
+    pub chosen: bool,
+}
+
+/// The prices that a subscription could have.
+fn plans(world: &World, row: &Subscription) -> Vec<PlanChoice> {
+    let present = row.items.first().map(|item| item.price.as_str());
+    let fits = |price: &&Price| {
+        price.recurring.is_some() && !price.deleted && price.active && price.currency == row.currency
+    };
+    let choice = |price: &Price| {
+        let product = world.products.get(&price.product);
+        let name = product.map_or(price.product.as_str(), |product| product.name.as_str());
+        let every = price.recurring.map_or("once", |each| each.interval.name());
+        PlanChoice {
+            price: price.id.clone(),
+            words: format!("{name} ({} / {every})", money(price.unit_amount, &price.currency)),
+            chosen: present == Some(price.id.as_str()),
+        }
+    };
+    world.prices.rows().iter().filter(fits).map(choice).collect()
 }
 
 impl SubscriptionView {
@@ -112,6 +156,7 @@ impl SubscriptionView {
             customer: customer.unwrap_or_else(|| row.customer.clone()),
             quantity: row.items.first().map_or(1, |item| item.quantity),
             living: !row.over(),
+            plans: plans(world, row),
             buttons,
         }
     }
@@ -142,6 +187,9 @@ fn status_words(row: &Subscription) -> String {
     }
     if row.pause_collection.is_some() && !row.over() {
         words.push_str(", collection paused");
+    }
+    if row.pending_update.is_some() {
+        words.push_str(", a change waits for its payment");
     }
     words
 }
@@ -211,10 +259,12 @@ pub(crate) fn card_words(world: &World, customer: &str) -> String {
         .customers
         .get(customer)
         .and_then(|row| world.payment_methods.get(row.card.as_ref()?));
-    let card = card.map(|method| method.card);
-    let words = card.and_then(|card| Card::CHOICES.iter().find(|(choice, _, _)| *choice == card));
-    words.map_or_else(
-        || "No card on file".to_owned(),
-        |(_, _, words)| (*words).to_owned(),
-    )
+    let Some(method) = card else {
+        return "No card on file".to_owned();
+    };
+    let mut choices = Card::CHOICES.iter();
+    let words = choices.find(|(choice, _, _)| *choice == method.card);
+    let words = words.map_or("", |(_, _, words)| *words);
+    // The caller's own digits, in place of the test number's.
+    words.replace(method.card.last4(), method.last4())
 }

@@ -59,11 +59,11 @@ impl World {
         self.check_discounts(&done)?;
         self.check_card(&done, purchase)?;
         let customer = self.checkout_customer(&done, &purchase.email)?;
+        let last4 = purchase.last4.as_deref();
         let method = match (&customer, purchase.card) {
-            (Some(customer), Some(card)) => {
-                Some(self.attach_own_card(customer, card, purchase.last4.as_deref())?)
-            }
-            _ => None,
+            (Some(customer), Some(card)) => Some(self.attach_own_card(customer, card, last4)?),
+            (None, Some(card)) => Some(self.record_card(None, card, last4)?),
+            (_, None) => None,
         };
         match done.mode {
             Mode::Subscription => self.buy_subscription(&mut done, customer.clone().unwrap_or_default())?,

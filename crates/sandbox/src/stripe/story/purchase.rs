@@ -111,22 +111,35 @@ impl World {
         last4: Option<&str>,
     ) -> Result<String, Refusal> {
         self.customer(customer)?;
-        let id = self.ids.payment_method();
-        if last4.is_some_and(|last4| last4.len() != 4 || !last4.bytes().all(|byte| byte.is_ascii_digit())) {
+        let id = self.record_card(Some(customer), card, last4)?;
+        if let Some(method) = self.payment_methods.get(&id) {
+            let object = shape::payment_method(self, method);
+            self.emit("payment_method.attached", object, None);
+        }
+        self.change_customer(customer, |customer| customer.card = Some(id.clone()))?;
+        Ok(id)
+    }
+
+    /// Records a card, of a customer or of nobody.
+    pub(super) fn record_card(
+        &mut self,
+        customer: Option<&str>,
+        card: Card,
+        last4: Option<&str>,
+    ) -> Result<String, Refusal> {
+        let digits = |last4: &str| last4.len() == 4 && last4.bytes().all(|byte| byte.is_ascii_digit());
+        if last4.is_some_and(|last4| !digits(last4)) {
             return Err(Refusal::invalid("The last digits of a card number are four.").param("last4"));
         }
-        let method = PaymentMethod {
+        let id = self.ids.payment_method();
+        self.payment_methods.insert(PaymentMethod {
             id: id.clone(),
-            customer: Some(customer.to_owned()),
+            customer: customer.map(str::to_owned),
             card,
             fingerprint: format!("SandboxCard{}", last4.unwrap_or(card.last4())),
             own_last4: last4.map(str::to_owned),
             created: self.now(),
-        };
-        let object = shape::payment_method(self, &method);
-        self.payment_methods.insert(method);
-        self.emit("payment_method.attached", object, None);
-        self.change_customer(customer, |customer| customer.card = Some(id.clone()))?;
+        });
         Ok(id)
     }
 

@@ -1,5 +1,8 @@
 //! The story by HTTP, under `/_sandbox`, in JSON.
 
+mod money;
+mod oddities;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Json, Path};
 use actix_web::{HttpResponse, ResponseError};
@@ -7,11 +10,13 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::stripe::config::AfterRetries;
 use crate::stripe::error::Refusal;
 use crate::stripe::faults::{DeliveryFaults, RequestFault};
 use crate::stripe::http::State;
 use crate::stripe::shape;
 use crate::stripe::story::Action;
+use crate::stripe::story::checkout::Purchase;
 use crate::stripe::world::customer::Card;
 use crate::stripe::world::{Metadata, World};
 
@@ -30,6 +35,9 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             .route("/customers/{id}/card", web::post().to(set_card))
             .route("/events/{id}/resend", web::post().to(resend))
             .route("/advance", web::post().to(advance))
+            .route("/settings", web::post().to(settings))
+            .configure(money::configure)
+            .configure(oddities::configure)
             .route("/faults/deliveries", web::post().to(set_delivery_faults))
             .route("/faults/requests", web::post().to(add_request_fault))
             .route("/faults/requests", web::delete().to(clear_request_faults))
@@ -124,6 +132,27 @@ struct SeedSubscriptions {
     quiet: bool,
 }
 
+/// What the owner has set for the end of the retries.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    #[serde(default)]
+    after_retries: Option<AfterRetries>,
+    #[serde(default)]
+    retry_days: Option<Vec<u16>>,
+}
+
+async fn settings(state: Data<State>, settings: Json<Settings>) -> Json<Value> {
+    let settings = settings.into_inner();
+    state.shared.with(|world| {
+        world.after_retries = settings.after_retries.unwrap_or(world.after_retries);
+        if let Some(days) = settings.retry_days {
+            world.retry_days = days;
+        }
+        Json(json!({ "after_retries": world.after_retries.name(), "retry_days": world.retry_days }))
+    })
+}
+
 fn one() -> u32 {
     1
 }
@@ -166,18 +195,35 @@ async fn seed_subscriptions(state: Data<State>, seeds: Json<SeedSubscriptions>) 
     Ok(Json(json!({ "subscriptions": made })))
 }
 
-/// What a buyer does on the hosted page.
+/// What a buyer does on the hosted page. Without a card they pay with one that works; with `null` with none.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Purchase {
+struct CompletedCheckout {
     email: String,
-    #[serde(default = "works")]
-    card: Card,
+    #[serde(default = "some_card_that_works")]
+    card: Option<Card>,
+    #[serde(default)]
+    last4: Option<String>,
+    #[serde(default)]
+    promotion_code: Option<String>,
 }
 
-async fn complete_checkout(state: Data<State>, id: Path<String>, purchase: Json<Purchase>) -> Reply {
+#[expect(clippy::unnecessary_wraps, reason = "a default has the type of its field")]
+fn some_card_that_works() -> Option<Card> {
+    Some(Card::Works)
+}
+
+async fn complete_checkout(state: Data<State>, id: Path<String>, done: Json<CompletedCheckout>) -> Reply {
+    let done = done.into_inner();
+    let purchase = Purchase {
+        email: done.email,
+        card: done.card,
+        last4: done.last4,
+        confirmed: true,
+        promotion_code: done.promotion_code,
+    };
     state.shared.with(|world| {
-        world.complete_checkout(&id, &purchase.email, purchase.card, true)?;
+        world.complete_purchase(&id, &purchase)?;
         world
             .checkout(&id)
             .map(|session| Json(shape::shown(shape::checkout(world, session))))
@@ -189,10 +235,13 @@ async fn complete_checkout(state: Data<State>, id: Path<String>, purchase: Json<
 #[serde(deny_unknown_fields)]
 struct NewCard {
     card: Card,
+    #[serde(default)]
+    last4: Option<String>,
 }
 
 async fn set_card(state: Data<State>, id: Path<String>, card: Json<NewCard>) -> Reply {
-    let method = state.shared.with(|world| world.attach_card(&id, card.card))?;
+    let attach = |world: &mut World| world.attach_own_card(&id, card.card, card.last4.as_deref());
+    let method = state.shared.with(|world| world.in_time_behind(&id, attach))?;
     Ok(Json(json!({ "payment_method": method })))
 }
 

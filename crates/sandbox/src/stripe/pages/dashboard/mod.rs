@@ -1,5 +1,8 @@
 //! The dashboard: what the account knows, and buttons that make things happen.
 
+pub(super) mod account;
+mod buttons;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Form, Path};
@@ -9,12 +12,13 @@ use serde::Deserialize;
 use crate::stripe::control::advance_by;
 use crate::stripe::error::Refusal;
 use crate::stripe::http::State;
+use crate::stripe::pages::dashboard::account::{ClockView, CouponView, EndpointView, RetryChoice};
+use crate::stripe::pages::dashboard::buttons::{Wish, buttons, more_buttons};
 use crate::stripe::pages::view::{Button, InvoiceView, SubscriptionView, card_words, moment};
 use crate::stripe::pages::{html, see_other};
-use crate::stripe::story::Action;
 use crate::stripe::world::World;
 use crate::stripe::world::event::Event;
-use crate::stripe::world::subscription::{Status, Subscription};
+use crate::stripe::world::subscription::Subscription;
 
 /// How many of the newest rows each table shows.
 const SHOWN: usize = 50;
@@ -25,10 +29,29 @@ struct DashboardPage {
     now: String,
     held: bool,
     problem: Option<String>,
-    subscriptions: Vec<SubscriptionView>,
+    retries: Vec<RetryChoice>,
+    clocks: Vec<ClockView>,
+    subscriptions: Vec<Row>,
+    coupons: Vec<CouponView>,
+    endpoints: Vec<EndpointView>,
     customers: Vec<CustomerView>,
     invoices: Vec<InvoiceView>,
     events: Vec<EventView>,
+}
+
+/// A subscription, with what is seldom done to it.
+struct Row {
+    view: SubscriptionView,
+    more: Vec<Button>,
+}
+
+impl Row {
+    fn new(world: &World, row: &Subscription) -> Self {
+        Self {
+            view: SubscriptionView::new(world, row, buttons(row)),
+            more: more_buttons(row),
+        }
+    }
 }
 
 struct CustomerView {
@@ -49,9 +72,10 @@ pub(crate) async fn show(state: Data<State>) -> HttpResponse {
     state.shared.read(|world| page(world, None))
 }
 
-/// What a subscription's button sends: an action without details.
-pub(crate) async fn act(state: Data<State>, id: Path<String>, action: Form<Action>) -> HttpResponse {
-    let done = state.shared.with(|world| world.act(&id, &action));
+/// `POST /dashboard/subscriptions/{id}`
+pub(crate) async fn act(state: Data<State>, id: Path<String>, wish: Form<Wish>) -> HttpResponse {
+    let done = wish.action();
+    let done = done.and_then(|action| state.shared.with(|world| world.act(&id, &action)));
     back(&state, done)
 }
 
@@ -87,7 +111,7 @@ pub(crate) async fn hold(state: Data<State>, hold: Form<Hold>) -> HttpResponse {
     see_other("/")
 }
 
-fn back(state: &State, done: Result<(), Refusal>) -> HttpResponse {
+pub(super) fn back(state: &State, done: Result<(), Refusal>) -> HttpResponse {
     match done {
         Ok(()) => see_other("/"),
         Err(refusal) => state.shared.read(|world| page(world, Some(refusal.to_string()))),
@@ -106,9 +130,11 @@ fn page(world: &World, problem: Option<String>) -> HttpResponse {
         now: moment(world.now()),
         held: world.queue.is_held(),
         problem,
-        subscriptions: subscriptions
-            .map(|row| SubscriptionView::new(world, row, buttons(row)))
-            .collect(),
+        retries: account::retries(world),
+        clocks: account::clocks(world),
+        subscriptions: subscriptions.map(|row| Row::new(world, row)).collect(),
+        coupons: account::coupons(world),
+        endpoints: account::endpoints(world),
         customers: customers
             .map(|row| CustomerView {
                 id: row.id.clone(),
@@ -130,32 +156,6 @@ fn page(world: &World, problem: Option<String>) -> HttpResponse {
             .collect(),
     };
     html(status, &page)
-}
-
-fn buttons(row: &Subscription) -> Vec<Button> {
-    if row.over() {
-        return Vec::new();
-    }
-    let mut buttons = vec![
-        Button::bad("fail_payment", "Fail renewal"),
-        Button::new("pay_open_invoice", "Pay open invoice"),
-        Button::new("renew", "Renew"),
-    ];
-    buttons.push(match row.pause_collection {
-        Some(_) => Button::new("resume_collection", "Resume collection"),
-        None => Button::new("pause_collection", "Pause collection"),
-    });
-    buttons.push(match row.status {
-        Status::Paused => Button::new("resume", "Resume"),
-        _ => Button::new("pause", "Pause"),
-    });
-    buttons.push(if row.cancel_at_period_end {
-        Button::new("keep_after_period_end", "Don't cancel")
-    } else {
-        Button::bad("cancel_at_period_end", "Cancel at period end")
-    });
-    buttons.push(Button::bad("cancel", "Cancel now"));
-    buttons
 }
 
 fn event_view(world: &World, event: &Event) -> EventView {
