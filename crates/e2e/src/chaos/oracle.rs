@@ -30,21 +30,10 @@ const QUEUES: [&str; 7] = [
 ];
 
 /// What is owed to the outside, by where it stands in the record.
-const DUE: [(&str, &str); 4] = [
-    (
-        "role changes",
-        "SELECT user_id FROM member_guilds WHERE state = 'due'",
-    ),
-    ("events", "SELECT event_id FROM inbox WHERE state = 'pending'"),
-    (
-        "messages",
-        "SELECT id FROM notifications WHERE state IN ('due', 'sending')",
-    ),
-    (
-        "convergences",
-        "SELECT id FROM members WHERE converge_due_at IS NOT NULL",
-    ),
-];
+const DUE: &str = "SELECT 'a role change is due: ' || to_json(t) FROM member_guilds t WHERE state = 'due' \
+     UNION ALL SELECT 'an event is pending: ' || event_id FROM inbox WHERE state = 'pending' \
+     UNION ALL SELECT 'a message is due: ' || to_json(t) FROM notifications t WHERE state IN ('due', 'sending') \
+     UNION ALL SELECT 'a convergence is due: ' || to_json(t) FROM members t WHERE converge_due_at IS NOT NULL";
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -75,34 +64,63 @@ pub(crate) struct Oracle<'a> {
     pub(crate) ledger: &'a Ledger,
 }
 
-impl Oracle<'_> {
-    /// What is still on its way, or will never arrive.
+impl<'a> Oracle<'a> {
+    /// What is still on its way, or will never arrive. What others wait for is looked at first.
     pub(crate) async fn unsettled(&self) -> anyhow::Result<Vec<String>> {
-        let mut found = Vec::new();
-        for person in self.people {
-            let Some(has) = self.roles(person) else {
-                continue;
-            };
+        let wrong: Vec<String> = self.misdressed().into_iter().map(|(_, wrong)| wrong).collect();
+        if !wrong.is_empty() {
+            return Ok(wrong);
+        }
+        let due = self.installation.stack.rows(DUE).await?;
+        if !due.is_empty() {
+            return Ok(due);
+        }
+        self.left_in_queues().await
+    }
+
+    /// Who has other roles in the server than they deserve.
+    fn misdressed(&self) -> Vec<(&Somebody, String)> {
+        let compare = |person: &'a Arc<Somebody>| {
+            let has = self.roles(person)?;
             let mut deserves = self.deserves(person);
             deserves.extend(self.ledger.foreign(person.user));
-            if has != deserves {
-                found.push(format!(
-                    "person {} ({}) has the roles {} and deserves {}",
-                    person.number,
-                    person.user,
-                    names(&has),
-                    names(&deserves)
-                ));
-            }
+            let (number, user) = (person.number, person.user);
+            let told = format!(
+                "person {number} ({user}) has the roles {} and deserves {}",
+                names(&has),
+                names(&deserves)
+            );
+            (has != deserves).then_some((person.as_ref(), told))
+        };
+        self.people.iter().filter_map(compare).collect()
+    }
+
+    /// What never arrived, with all that the record has on it.
+    pub(crate) async fn explain(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
+        for (person, _) in self.misdressed() {
+            let rows = self.rows_of(person).await?;
+            reckoning
+                .faults
+                .push(format!("the record of person {}: {rows:#?}", person.number));
         }
-        for (what, query) in DUE {
-            let due = self.installation.stack.rows(query).await?;
-            if !due.is_empty() {
-                found.push(format!("{what} still due: {due:?}"));
-            }
+        reckoning.faults.extend(self.unsettled().await?);
+        Ok(())
+    }
+
+    /// All that the record has on somebody's roles.
+    async fn rows_of(&self, person: &Somebody) -> anyhow::Result<Vec<String>> {
+        let mut rows = Vec::new();
+        for table in ["member_guilds", "member_roles"] {
+            let query = format!("SELECT to_json(t) FROM {table} t WHERE user_id = {}", person.user);
+            rows.extend(self.installation.stack.rows(&query).await?);
         }
-        found.extend(self.left_in_queues().await?);
-        Ok(found)
+        let history = format!(
+            "SELECT to_json(a) FROM audit_log a JOIN discord_accounts d USING (member_id) WHERE user_id = {} \
+             ORDER BY at",
+            person.user
+        );
+        rows.extend(self.installation.stack.rows(&history).await?);
+        Ok(rows)
     }
 
     async fn left_in_queues(&self) -> anyhow::Result<Vec<String>> {
@@ -174,7 +192,14 @@ impl Oracle<'_> {
             Some(_) => state == Some("in_sync") && desired == deserves && observed == deserves,
             None => matches!(state, Some("waiting_for_member" | "in_sync")) && desired == deserves,
         };
-        Ok((!agrees).then(|| format!("the record of person {} ({}): {why}", person.number, person.user)))
+        if agrees {
+            return Ok(None);
+        }
+        let rows = self.rows_of(person).await?;
+        Ok(Some(format!(
+            "the record of person {} ({}): {why} {rows:#?}",
+            person.number, person.user
+        )))
     }
 
     /// Every event that was answered with 200 is in the inbox, which has each once by its key.
