@@ -10,6 +10,7 @@ pub mod config;
 mod gateway;
 mod guard;
 mod health;
+mod message;
 mod metrics;
 mod publish;
 mod rest;

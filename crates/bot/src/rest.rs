@@ -7,7 +7,7 @@ use rolecall_discord::{
     limiter::Lane,
     rest::{Application, BotClient, GatewayBot, Guild, Joined, Member},
 };
-use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
+use rolecall_domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
 use secrecy::SecretString;
 
 use crate::{
@@ -121,6 +121,27 @@ impl Rest {
             "remove_role",
             self.client
                 .remove_role(person.guild_id, person.user_id, role, reason, lane),
+        )
+        .await
+    }
+
+    pub(crate) async fn open_direct_channel(&self, user: DiscordUserId) -> Result<ChannelId, CallError> {
+        self.call(
+            "open_direct_channel",
+            self.client.open_direct_channel(user, Lane::Bulk),
+        )
+        .await
+    }
+
+    pub(crate) async fn create_message(
+        &self,
+        channel: ChannelId,
+        text: &str,
+        nonce: &str,
+    ) -> Result<(), CallError> {
+        self.call(
+            "create_message",
+            self.client.create_message(channel, text, nonce, Lane::Bulk),
         )
         .await
     }

@@ -17,6 +17,7 @@ use rolecall_runtime::trace::Traceparent;
 pub(crate) use crate::command::turns::Turns;
 use crate::{
     command::execute::{Execution, Halt, Report},
+    message,
     rest::CallError,
     status::TOKEN_REFUSED,
     term::Ctx,
@@ -25,9 +26,9 @@ use crate::{
 /// While the token is refused, commands come back this often and find that out without asking Discord.
 const WITHOUT_TOKEN: std::time::Duration = std::time::Duration::from_mins(1);
 
-/// The one kind of job that the bot runs.
+/// The kinds of job that the bot runs.
 pub(crate) fn registry() -> Registry<Ctx> {
-    Registry::new().handle(run)
+    Registry::new().handle(run).handle(message::run)
 }
 
 async fn run(ctx: Arc<Ctx>, command: ApplyRoles, attempt: Attempt) -> Result<(), JobError> {

@@ -4,6 +4,7 @@
 mod commands;
 mod gateway;
 mod leadership;
+mod messages;
 mod privacy;
 mod process;
 mod sightings;

@@ -4,6 +4,7 @@
 //! every answer that is not a success and retries a 429 by itself, so the limiter could not learn from either. One
 //! call is one request; whoever calls decides about trying again, with the error's class in hand.
 
+mod direct_messages;
 mod model;
 mod pass;
 mod reason;

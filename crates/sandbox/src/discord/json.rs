@@ -145,6 +145,7 @@ impl World {
             "attachments": [],
             "embeds": message.embeds,
             "components": message.components,
+            "nonce": message.nonce,
         })
     }
 

@@ -6,7 +6,7 @@ use rolecall_domain::{clock::Clock, ids::uuid_v7};
 use rolecall_queue::{
     Attempt, Host, Job, JobError, Metrics, Options, Producer, Push, Queue, Registry,
     jobs::{
-        ApplyRoles, GuildObserved, MemberJoined, MemberLeft, MemberRolesChanged, RoleOutcome, RoleResult,
+        GuildObserved, MemberJoined, MemberLeft, MemberRolesChanged, MessageOutcome, RoleOutcome, RoleResult,
     },
 };
 use rolecall_runtime::clock::{SystemClock, SystemRng};
@@ -22,6 +22,7 @@ pub(crate) enum Seen {
     Left(MemberLeft),
     Changed(MemberRolesChanged),
     Guild(GuildObserved),
+    Message(MessageOutcome),
 }
 
 pub(crate) struct Worker {
@@ -73,10 +74,10 @@ impl Worker {
         }
     }
 
-    pub(crate) async fn push(&self, command: &ApplyRoles) {
+    pub(crate) async fn push<J: Job>(&self, job: &J) {
         let now = SystemClock.now();
         self.producer
-            .push(command, Push::new(now, uuid_v7(now, &SystemRng)))
+            .push(job, Push::new(now, uuid_v7(now, &SystemRng)))
             .await
             .unwrap();
     }
@@ -116,9 +117,21 @@ impl Worker {
         .await
     }
 
+    /// What came of the next direct message.
+    pub(crate) async fn message(&self) -> MessageOutcome {
+        self.sighting(|seen| {
+            if let Seen::Message(outcome) = seen {
+                Some(outcome.clone())
+            } else {
+                None
+            }
+        })
+        .await
+    }
+
     /// The next thing that was seen of people.
     pub(crate) async fn person(&self) -> Seen {
-        self.sighting(|seen| (!matches!(seen, Seen::Guild(_))).then(|| seen.clone()))
+        self.sighting(|seen| (!matches!(seen, Seen::Guild(_) | Seen::Message(_))).then(|| seen.clone()))
             .await
     }
 }
@@ -147,4 +160,5 @@ fn registry() -> Registry<Reports> {
         .handle(report(Seen::Left))
         .handle(report(Seen::Changed))
         .handle(report(Seen::Guild))
+        .handle(report(Seen::Message))
 }

@@ -58,6 +58,8 @@ pub struct Message {
     pub embeds: Value,
     /// Components, as they were sent.
     pub components: Value,
+    /// What its sender knows it by, where they sent it.
+    pub nonce: Option<String>,
 }
 
 /// What a message is made of.
@@ -66,6 +68,9 @@ pub(crate) struct NewMessage {
     pub(crate) content: String,
     pub(crate) embeds: Value,
     pub(crate) components: Value,
+    pub(crate) nonce: Option<String>,
+    /// A second message with the same nonce is the first one.
+    pub(crate) enforce_nonce: bool,
 }
 
 impl NewMessage {
@@ -76,6 +81,8 @@ impl NewMessage {
             content,
             embeds: empty(),
             components: empty(),
+            nonce: None,
+            enforce_nonce: false,
         }
     }
 
@@ -106,11 +113,30 @@ impl NewMessage {
             content,
             embeds: list("embeds")?,
             components: list("components")?,
+            nonce: nonce(body)?,
+            enforce_nonce: body
+                .get("enforce_nonce")
+                .and_then(Value::as_bool)
+                .unwrap_or_default(),
         };
         if new.content.is_empty() && is_empty(&new.embeds) && is_empty(&new.components) {
             return Err(ApiError::empty_message());
         }
         Ok(new)
+    }
+}
+
+/// A text of at most 25 characters, or a number.
+fn nonce(body: &Value) -> Result<Option<String>, ApiError> {
+    match body.get("nonce") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.chars().count() <= 25 => Ok(Some(text.clone())),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(_) => Err(ApiError::form(
+            "nonce",
+            "BASE_TYPE_MAX_LENGTH",
+            "Must be 25 or fewer in length.",
+        )),
     }
 }
 
@@ -163,6 +189,15 @@ impl World {
         if !self.channels.contains_key(&channel) {
             return Err(ApiError::unknown_channel());
         }
+        let is_the_same = |message: &&Message| {
+            message.channel.0 == channel && message.author.0 == author && message.nonce == new.nonce
+        };
+        if new.enforce_nonce
+            && new.nonce.is_some()
+            && let Some(first) = self.messages.iter().find(is_the_same)
+        {
+            return Ok(first.clone());
+        }
         let message = Message {
             id: self.ids.snowflake(now).into(),
             channel: channel.into(),
@@ -171,6 +206,7 @@ impl World {
             at: now,
             embeds: new.embeds,
             components: new.components,
+            nonce: new.nonce,
         };
         self.messages.push(message.clone());
         self.dispatch_message(&message);

@@ -251,6 +251,7 @@ impl World {
             at: now,
             embeds: new.embeds,
             components: new.components,
+            nonce: new.nonce,
         }
     }
 
