@@ -35,8 +35,7 @@ const WOUND_UP_WITHIN: Duration = Duration::from_mins(2);
 /// How many people sign in and buy at a time, before anything goes wrong.
 const AT_A_TIME: usize = 4;
 
-/// Discord has no id by which a repeated direct message is known for the same, so people here want letters alone, which
-/// can be counted.
+/// People here want letters alone, which are counted by their ids. Direct messages are for the bot's own tests.
 const LETTERS_ONLY: &str = "ALTER TABLE members ALTER COLUMN direct_messages SET DEFAULT false";
 
 /// What goes wrong with webhooks all day.
