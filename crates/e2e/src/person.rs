@@ -189,7 +189,13 @@ impl Page {
                 let Some(name) = control.attr("name") else {
                     continue;
                 };
-                let field = (name.to_owned(), control.attr("value").unwrap_or("on").to_owned());
+                let field = (
+                    name.to_owned(),
+                    control
+                        .attr("value")
+                        .unwrap_or_else(|| default_value(control))
+                        .to_owned(),
+                );
                 if is_sent(control) {
                     fields.push(field.clone());
                 }
@@ -198,6 +204,14 @@ impl Page {
             Ok((Form { action, post, fields }, all))
         };
         html.select(&forms).map(read).collect()
+    }
+}
+
+/// What a browser sends for a control that gives no value.
+fn default_value(control: ElementRef<'_>) -> &'static str {
+    match control.attr("type") {
+        Some("radio" | "checkbox") => "on",
+        _ => "",
     }
 }
 
