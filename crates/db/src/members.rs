@@ -134,23 +134,24 @@ pub async fn set_converge_due(
     one_row("members", &done)
 }
 
-/// Notes that the person has been converged, and when time alone will change something.
+/// Notes that the person has been converged, and when time alone will change something. Where that is
+/// known already nothing is written: most convergences change nothing.
 pub async fn set_converged(
     conn: &mut Connection,
     id: MemberId,
     next_change_at: Option<DateTime<Utc>>,
 ) -> Result<(), DbError> {
-    let done = sqlx::query!(
+    sqlx::query!(
         "UPDATE members
          SET converge_due_at = NULL, converge_trigger = NULL, converge_join = false, converge_forced = false,
              next_change_at = $2
-         WHERE id = $1",
+         WHERE id = $1 AND (converge_due_at IS NOT NULL OR next_change_at IS DISTINCT FROM $2)",
         id.as_uuid(),
         next_change_at
     )
     .execute(conn)
     .await?;
-    one_row("members", &done)
+    Ok(())
 }
 
 /// Puts off what is due to a person by `now`: it failed, and others come first.

@@ -1,6 +1,7 @@
 //! `members`: people, and what they are owed.
 
 use rolecall_db::{
+    Transaction,
     grants::{NewGrant, insert_grant},
     members::{
         Member, Owed, find_member, insert_member, list_converge_due, list_members_with_email,
@@ -142,7 +143,26 @@ async fn causes_that_wait_add_up_until_a_convergence_clears_them() {
             .await
             .is_err()
     );
-    assert!(set_converged(&mut tx, nobody, None).await.is_err());
+    set_converged(&mut tx, nobody, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_convergence_that_finds_nothing_new_writes_nothing() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    set_converged(&mut tx, one, Some(at(9))).await.unwrap();
+    let before = place(&mut tx).await;
+    set_converged(&mut tx, one, Some(at(9))).await.unwrap();
+    assert_eq!(place(&mut tx).await, before);
+    set_converged(&mut tx, one, None).await.unwrap();
+    assert_ne!(place(&mut tx).await, before);
+}
+
+/// Where the only person's row stands; every write moves it.
+async fn place(tx: &mut Transaction) -> String {
+    let sql = "SELECT ctid::text FROM members";
+    sqlx::query_scalar(sql).fetch_one(&mut **tx).await.unwrap()
 }
 
 #[tokio::test]

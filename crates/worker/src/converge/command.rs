@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
     breakers::list_breakers,
-    discord_accounts::SealedTokens,
+    discord_accounts::find_tokens,
     member_guilds::lock_member_guild,
     member_roles::{MemberRole, list_member_roles, set_first_revision},
 };
@@ -19,7 +19,6 @@ pub async fn build(
     conn: &mut Connection,
     guild_id: GuildId,
     user_id: DiscordUserId,
-    tokens: Option<&SealedTokens>,
     now: DateTime<Utc>,
 ) -> Result<Option<ApplyRoles>, WorkError> {
     let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
@@ -35,7 +34,12 @@ pub async fn build(
         open.map(|role| role.role_id).collect()
     };
     let add = pick(|role| role.desired);
-    let token = tokens.filter(|tokens| row.join_wanted && !add.is_empty() && now < tokens.expires_at);
+    let tokens = if row.join_wanted && !add.is_empty() {
+        find_tokens(conn, row.member_id).await?
+    } else {
+        None
+    };
+    let token = tokens.filter(|tokens| now < tokens.expires_at);
     Ok(Some(ApplyRoles {
         guild_id,
         user_id,
@@ -44,7 +48,7 @@ pub async fn build(
         revision: row.revision,
         lane: row.lane,
         reason: row.reason,
-        join: token.map(|tokens| tokens.access_sealed.clone()),
+        join: token.map(|tokens| tokens.access_sealed),
         probe: false,
     }))
 }

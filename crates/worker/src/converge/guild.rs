@@ -7,7 +7,7 @@ use rolecall_db::{
     Connection,
     audit::{AuditLine, insert_audit_line},
     breakers::list_breakers,
-    discord_accounts::{DiscordAccount, SealedTokens},
+    discord_accounts::DiscordAccount,
     member_guilds::{Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due},
     member_roles::{MemberRole, list_member_roles, set_desired},
 };
@@ -29,7 +29,8 @@ use crate::{
 pub(super) struct Visit<'a> {
     pub(super) guild_id: GuildId,
     pub(super) account: &'a DiscordAccount,
-    pub(super) tokens: Option<&'a SealedTokens>,
+    /// There is a row of them here already.
+    pub(super) is_known: bool,
     pub(super) cause: Cause,
     pub(super) now: DateTime<Utc>,
     pub(super) rng: &'a dyn Rng,
@@ -44,15 +45,19 @@ impl Visit<'_> {
         wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
     ) -> Result<Option<ApplyRoles>, WorkError> {
         let (guild_id, user_id) = (self.guild_id, self.account.user_id);
-        insert_member_guild(conn, guild_id, user_id, self.account.member_id).await?;
+        if !self.is_known {
+            insert_member_guild(conn, guild_id, user_id, self.account.member_id).await?;
+        }
         let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
             return Ok(None);
         };
         let before = list_member_roles(conn, guild_id, user_id).await?;
-        if desired(&before) != *wanted {
+        let after = if desired(&before) == *wanted {
+            before.clone()
+        } else {
             set_desired(conn, guild_id, user_id, wanted).await?;
-        }
-        let after = list_member_roles(conn, guild_id, user_id).await?;
+            list_member_roles(conn, guild_id, user_id).await?
+        };
         let changed = !desired(&before).into_keys().eq(wanted.keys().copied());
         if !self.is_due(conn, &row, &after, changed).await? {
             return Ok(None);
@@ -67,7 +72,7 @@ impl Visit<'_> {
         if changed {
             self.audit(conn, &before, wanted).await?;
         }
-        command::build(conn, guild_id, user_id, self.tokens, self.now).await
+        command::build(conn, guild_id, user_id, self.now).await
     }
 
     /// Notes what the person gains and loses, and why.

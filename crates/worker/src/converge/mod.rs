@@ -11,7 +11,7 @@ pub(crate) mod messages;
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
-    discord_accounts::{DiscordAccount, find_account_of, find_tokens},
+    discord_accounts::{DiscordAccount, find_account_of},
     member_guilds::list_member_guilds,
     members::{Owed, defer_member, lock_member, set_converged},
 };
@@ -80,9 +80,21 @@ pub async fn converge(
     trigger: Trigger,
     now: DateTime<Utc>,
 ) -> Result<Converged, WorkError> {
-    let Some(owed) = lock_member(conn, member_id).await? else {
-        return Ok(Converged::default());
-    };
+    match lock_member(conn, member_id).await? {
+        Some(owed) => converge_locked(conn, ctx, member_id, owed, trigger, now).await,
+        None => Ok(Converged::default()),
+    }
+}
+
+/// The same for somebody who was locked in this transaction, and to whom this is owed.
+pub async fn converge_locked(
+    conn: &mut Connection,
+    ctx: &Ctx,
+    member_id: MemberId,
+    owed: Owed,
+    trigger: Trigger,
+    now: DateTime<Utc>,
+) -> Result<Converged, WorkError> {
     let mut cause = Cause::of(trigger, owed);
     let catalog = ctx.catalog.load(conn).await?;
     let facts = facts::derive(conn, member_id, &catalog, ctx.default_grace, now).await?;
@@ -95,13 +107,12 @@ pub async fn converge(
     converged.notifications = messages::owe(conn, ctx, member_id, &facts, &catalog, now).await?;
     if let Some(account) = find_account_of(conn, member_id).await? {
         let desired = desired_roles(&facts.facts, &catalog, now);
-        let tokens = find_tokens(conn, member_id).await?;
         let known = known_guilds(conn, &account).await?;
         for guild_id in desired.keys().copied().collect::<BTreeSet<_>>().union(&known) {
             let visit = Visit {
                 guild_id: *guild_id,
                 account: &account,
-                tokens: tokens.as_ref(),
+                is_known: known.contains(guild_id),
                 cause,
                 now,
                 rng: &*ctx.rng,

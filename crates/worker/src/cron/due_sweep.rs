@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
-    discord_accounts::find_tokens,
     member_guilds::{claim_unanswered, set_send_at},
     members::list_converge_due,
     notifications::list_overdue_notifications,
@@ -64,8 +63,7 @@ async fn send_commands(ctx: &Ctx) -> Result<usize, WorkError> {
     let mut commands = Vec::with_capacity(due.len());
     for row in &due {
         set_send_at(&mut tx, row.guild_id, row.user_id, send_again_at(now, row.sends)).await?;
-        let tokens = find_tokens(&mut tx, row.member_id).await?;
-        commands.extend(command::build(&mut tx, row.guild_id, row.user_id, tokens.as_ref(), now).await?);
+        commands.extend(command::build(&mut tx, row.guild_id, row.user_id, now).await?);
     }
     tx.commit().await?;
     for command in &commands {

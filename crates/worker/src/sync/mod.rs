@@ -24,7 +24,7 @@ use rolecall_domain::{
 use tokio::time::Instant;
 
 use crate::{
-    converge::{Converged, converge},
+    converge::{Converged, converge_locked},
     ctx::Ctx,
     error::WorkError,
     sync::turns::Turn,
@@ -162,15 +162,16 @@ async fn write(
     let now = ctx.clock.now();
     let stored = read.into_stored(conn, ctx, hint.member_id, now).await?;
     // The person before the subscription, in the order of every other convergence.
-    if let Some(member_id) = stored.member_id {
-        lock_member(conn, member_id).await?;
-    }
+    let owed = match stored.member_id {
+        Some(member_id) => lock_member(conn, member_id).await?,
+        None => None,
+    };
     if !write_over(conn, &stored, mark, now).await? {
         return Ok(None);
     }
     finish(conn, ctx, hint).await?;
-    match stored.member_id {
-        Some(member_id) => converge(conn, ctx, member_id, Trigger::Subscription, now)
+    match stored.member_id.zip(owed) {
+        Some((member_id, owed)) => converge_locked(conn, ctx, member_id, owed, Trigger::Subscription, now)
             .await
             .map(Some),
         None => Ok(Some(Converged::default())),

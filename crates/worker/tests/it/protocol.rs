@@ -108,7 +108,7 @@ impl Model {
             seen_at,
             done: false,
         });
-        let step = if which % 2 == 0 {
+        let step = if which.is_multiple_of(2) {
             Step::Look
         } else {
             Step::Ask {
