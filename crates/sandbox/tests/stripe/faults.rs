@@ -146,6 +146,24 @@ async fn a_hanging_call_gets_no_answer_and_does_not_hold_up_others_or_the_shutdo
 }
 
 #[tokio::test]
+async fn a_fault_on_the_third_page_is_asked_for_by_http() {
+    let fixture = Fixture::start().await;
+    let fault = serde_json::json!({
+        "path_contains": "GET /v1/subscriptions",
+        "times": 1,
+        "fault": { "kind": "after", "requests": 2, "then": { "kind": "status", "status": 503 } },
+    });
+    let url = fixture.url("/_sandbox/faults/requests");
+    let (status, _) = answer(fixture.client.post(url).json(&fault)).await;
+    assert_eq!(status, 200);
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(fixture.get("/v1/subscriptions").await.0.as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 503, 200]);
+}
+
+#[tokio::test]
 async fn garbage_is_no_json() {
     let fixture = Fixture::start().await;
     fixture.stripe.add_request_fault(once(FaultKind::Garbage));

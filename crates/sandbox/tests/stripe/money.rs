@@ -37,6 +37,8 @@ async fn refunds_in_part_add_up_until_nothing_is_left() {
     assert_eq!(told["data"]["object"]["refunded"], true);
     let listed = fixture.show(&format!("/v1/refunds?charge={charge}")).await;
     assert_eq!(listed["data"].as_array().unwrap().len(), 2);
+    let path = format!("/v1/charges/{charge}?expand[]=refunds");
+    assert_eq!(fixture.show(&path).await["refunds"]["data"], listed["data"]);
 }
 
 #[tokio::test]

@@ -76,6 +76,11 @@ fn include(world: &World, map: &mut Map<String, Value>, name: &str) {
             .invoices
             .get(id)
             .map(|invoice| shape::invoice_payments(world, invoice)),
+        (Some("charge"), "refunds") => {
+            let of_it = world.refunds.newest().filter(|row| row.charge == id);
+            let data: Vec<Value> = of_it.map(shape::refund).collect();
+            Some(shape::list(&format!("/v1/charges/{id}/refunds"), &data))
+        }
         (Some("customer"), "subscriptions") => {
             let theirs = world.subscriptions.of(id).rev().filter(|row| !row.over());
             let data: Vec<Value> = theirs.map(|row| shape::subscription(world, row)).collect();

@@ -20,6 +20,7 @@ pub mod params;
 mod payments;
 mod portal;
 mod refunds;
+mod session_params;
 mod subscriptions;
 
 use serde_json::Value;

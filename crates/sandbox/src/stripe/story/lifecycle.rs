@@ -29,6 +29,7 @@ impl World {
         subscription.canceled_at.get_or_insert(now);
         subscription.ended_at = Some(now);
         subscription.cancellation.reason = Some(reason);
+        subscription.pending_update = None;
         self.stop_retries(id);
         self.emit_subscription("customer.subscription.deleted", id)
     }
