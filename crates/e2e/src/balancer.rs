@@ -35,7 +35,7 @@ use tokio::{
 };
 
 /// How often an api is asked whether it is ready. Give the apis a `DRAIN_DELAY` of some times this.
-pub const ASK_EVERY: Duration = Duration::from_millis(100);
+pub const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// How long an api may take to say so.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);

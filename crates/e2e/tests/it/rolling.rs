@@ -30,6 +30,9 @@ const REPLACEMENTS: u32 = 8;
 /// with ease on two cores, beside those who ask.
 const RATE: u32 = 100;
 
+/// The balancer has noticed by then, even on a machine that is busy with other things.
+const DRAIN_DELAY: Duration = ASK_EVERY.saturating_mul(16);
+
 /// The lease of the bot: a role that takes longer had to wait until it ran out.
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -116,7 +119,7 @@ async fn balanced_stack() -> (Stack, Balancer) {
         .with("PORT", &port.to_string())
         .with("PUBLIC_URL", &balancer.origin())
         .with("TRUSTED_PROXIES", "127.0.0.1/32")
-        .with("DRAIN_DELAY", &format!("{}ms", 4 * ASK_EVERY.as_millis()));
+        .with("DRAIN_DELAY", &format!("{}ms", DRAIN_DELAY.as_millis()));
     (start(options).await, balancer)
 }
 
