@@ -53,7 +53,7 @@ const STRIPE_PATIENCE: Duration = Duration::from_secs(6);
 const WORKER_STOP: u64 = 600;
 
 /// How long somebody may look at an empty page before they are told that Postgres is away.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Time and randomness.
 #[derive(Debug, Clone)]
