@@ -92,7 +92,7 @@ pub(crate) async fn make(
     link(ground, name, &users).await?;
     let people = users.iter().enumerate().map(|(number, user)| {
         let metadata = Metadata::from([("rolecall_member_id".to_owned(), member_id(name, number))]);
-        let email = format!("{name}{number}@example.test");
+        let email = address(name, number);
         let subscription = stack
             .stripe
             .seed_subscription(&email, Card::Works, PRICES[0], 1, metadata)
@@ -109,7 +109,7 @@ pub(crate) async fn make(
 /// Sends the first event of everybody, and waits until the worker has taken them in.
 pub(crate) async fn take_in(ground: &Ground, name: &str, people: &[Person]) -> anyhow::Result<()> {
     send(ground, &format!("{name}New"), people).await?;
-    ground.drained(&["stripe-events"]).await
+    ground.drained(&["stripe-events", "jobs"]).await
 }
 
 /// Puts one event about each person into the queue, through the api.
@@ -146,6 +146,7 @@ pub(crate) async fn settle(ground: &Ground) -> anyhow::Result<()> {
         "role-commands-now",
         "role-commands-bulk",
         "role-outcomes",
+        "jobs",
     ];
     // Each may feed another: what is empty twice in a row is still.
     for _ in 0..2 {
@@ -161,7 +162,11 @@ async fn link(ground: &Ground, name: &str, users: &[u64]) -> anyhow::Result<()> 
     for (number, user) in users.iter().enumerate() {
         let (id, comma) = (member_id(name, number), if number == 0 { "" } else { "," });
         // Writing to a String cannot fail.
-        let _ = write!(members, "{comma}('{id}','{name}{number}',clock_timestamp())");
+        let _ = write!(
+            members,
+            "{comma}('{id}','{name}{number}','{}',clock_timestamp())",
+            address(name, number)
+        );
         let _ = write!(
             accounts,
             "{comma}({user},'{id}','{name}{number}',clock_timestamp())"
@@ -170,7 +175,7 @@ async fn link(ground: &Ground, name: &str, users: &[u64]) -> anyhow::Result<()> 
     // A file, because a command line is not as long as this.
     let path = ground.stack.folder().join("people.sql");
     let sql = format!(
-        "INSERT INTO members (id, display_name, created_at) VALUES {members};\n\
+        "INSERT INTO members (id, display_name, email, created_at) VALUES {members};\n\
          INSERT INTO discord_accounts (user_id, member_id, username, linked_at) VALUES {accounts};\n"
     );
     std::fs::write(&path, sql)?;
@@ -181,6 +186,11 @@ async fn link(ground: &Ground, name: &str, users: &[u64]) -> anyhow::Result<()> 
 /// Ids of one group differ from those of another by a number made of its name.
 fn member_id(name: &str, number: usize) -> String {
     format!("00000000-0000-7000-8000-{:012x}", offset(name) + count(number))
+}
+
+/// They are welcomed by mail, as everybody is.
+fn address(name: &str, number: usize) -> String {
+    format!("{name}{number}@example.test")
 }
 
 fn count(number: usize) -> u64 {
