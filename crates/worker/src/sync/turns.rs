@@ -13,11 +13,11 @@ use rolecall_queue::Link;
 use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 /// A reader that died is missed after this.
-const READING_FOR: Duration = Duration::from_secs(10);
+const READING_FOR: Duration = Duration::from_secs(5);
 /// For so long one can tell that somebody has read just before.
 const READ_LATELY: Duration = Duration::from_secs(3);
 /// How long somebody else's read is waited for: then two read at a time.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often one looks whether it is done, at first and later.
 const LOOK: [Duration; 2] = [Duration::from_millis(3), Duration::from_millis(50)];
 /// Redis is asked for a hint: it is not waited for.
