@@ -6,7 +6,9 @@ use rolecall_sandbox::discord::{
     faults::{Fault, FaultKind},
 };
 
-use crate::support::{AFTER_A_SWEEP, SOON, paying_member, stack, wait_for_why, wait_in_sync};
+use crate::support::{
+    AFTER_A_SWEEP, SOON, WELCOME, paying_member, stack, wait_for_mail, wait_for_why, wait_in_sync,
+};
 
 #[tokio::test]
 async fn what_was_due_when_redis_forgot_everything_is_done_all_the_same() {
@@ -37,12 +39,7 @@ async fn a_worker_that_is_killed_loses_no_event() {
         .wait_for_roles(ADA, &["Council", "Debtor"], AFTER_A_SWEEP)
         .await
         .unwrap();
-    let messages = stack
-        .mail
-        .wait_for(1, AFTER_A_SWEEP)
-        .await
-        .expect("the welcome that was owed");
-    assert_eq!(messages.len(), 1, "one welcome");
+    assert_eq!(wait_for_mail(&stack, WELCOME).await.len(), 1, "one welcome");
     worker.stop().await.unwrap();
 }
 

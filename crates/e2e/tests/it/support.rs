@@ -9,6 +9,7 @@ use rolecall_e2e::{
     story::{ADA, ADA_EMAIL, subscription},
     until::until,
 };
+use rolecall_sandbox::mail::message::Message;
 use serde_json::Value;
 
 /// Within this everything that needs no sweep has happened.
@@ -16,6 +17,9 @@ pub(crate) const SOON: Duration = Duration::from_secs(15);
 
 /// Within this a sweep has run, and what it gave cause to has happened.
 pub(crate) const AFTER_A_SWEEP: Duration = Duration::from_mins(1);
+
+/// The subject of the first mail.
+pub(crate) const WELCOME: &str = "Welcome: your membership has begun";
 
 /// A stack of its own for the test with this name.
 pub(crate) async fn stack(name: &str) -> Stack {
@@ -42,6 +46,25 @@ pub(crate) async fn paying_member(stack: &Stack) -> (Person, String) {
     stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
     let subscription = subscription(stack).unwrap();
     (person, subscription)
+}
+
+/// The mails with this subject.
+pub(crate) fn mails(stack: &Stack, subject: &str) -> Vec<Message> {
+    let messages = stack.mail.messages();
+    messages
+        .into_iter()
+        .filter(|message| message.subject == subject)
+        .collect()
+}
+
+/// Waits for a mail with this subject, and returns all of them.
+pub(crate) async fn wait_for_mail(stack: &Stack, subject: &str) -> Vec<Message> {
+    until("a mail", AFTER_A_SWEEP, async || {
+        let found = mails(stack, subject);
+        Ok((!found.is_empty()).then_some(found))
+    })
+    .await
+    .unwrap()
 }
 
 /// Waits until `rolecall why` says something about Ada.
