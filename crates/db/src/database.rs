@@ -15,7 +15,7 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{DbError, begin, reach::Reach};
 
@@ -112,6 +112,8 @@ pub struct Database {
     pooler: PoolerMode,
     patience: Option<Duration>,
     reach: Arc<Reach>,
+    /// The runtime that the connections belong to: the one in which the pool was made.
+    home: Option<Handle>,
 }
 
 impl Database {
@@ -129,6 +131,7 @@ impl Database {
             pooler: options.pooler,
             patience: None,
             reach: Arc::default(),
+            home: Handle::try_current().ok(),
         })
     }
 
@@ -160,7 +163,7 @@ impl Database {
             PoolerMode::Transaction => begin_sql!("; DEALLOCATE ALL"),
         };
         let pool = self.pool();
-        let attempt = begin::begin(&pool, statement);
+        let attempt = begin::begin(&pool, self.home.as_ref(), statement);
         let begun = match patience {
             None => attempt.await,
             Some(patience) => {

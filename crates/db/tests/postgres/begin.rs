@@ -67,6 +67,19 @@ async fn whoever_gives_up_while_a_transaction_is_opened_leaves_none_open_behind(
 }
 
 #[tokio::test]
+async fn a_connection_outlives_the_runtime_of_whoever_was_first_to_use_it() {
+    let db = TestDb::new().await;
+    let database = db.database();
+    let elsewhere = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(database.begin())
+    };
+    let mut tx = tokio::task::spawn_blocking(elsewhere).await.unwrap().unwrap();
+    person(&mut tx, 1).await;
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_ping_is_answered_until_the_pool_is_closed() {
     let db = TestDb::new().await;
     db.ping().await.unwrap();
