@@ -69,8 +69,9 @@ impl Capture {
         self.transactions.iter().map(Vec::len).sum()
     }
 
-    /// Says it all again over `clients` sessions, and returns how long that took. What is about one event,
-    /// subscription or person is said in one session, in the order in which it was said.
+    /// Says it all again over `clients` sessions, and returns how long that took. What keeps events, many at a
+    /// time, is said first, because what follows finishes them; then what is about one event, subscription or person
+    /// is said in one session, in the order in which it was said.
     pub(crate) async fn repeat(
         &self,
         database: &Url,
@@ -78,29 +79,33 @@ impl Capture {
         prepares: bool,
     ) -> anyhow::Result<Duration> {
         let mut sessions = Vec::new();
-        for share in self.shares(clients) {
-            sessions.push((Session::open(database, prepares).await?, share));
+        for _ in 0..clients {
+            sessions.push(Session::open(database, prepares).await?);
         }
         let started = Instant::now();
-        let mut running = JoinSet::new();
-        for (mut session, share) in sessions {
-            running.spawn(async move {
-                for statement in &share {
-                    session.run(&statement.sql, &statement.values).await?;
-                }
-                anyhow::Ok(())
-            });
-        }
-        while let Some(ended) = running.join_next().await {
-            ended??;
+        for keeping in [true, false] {
+            let mut running = JoinSet::new();
+            for (mut session, share) in sessions.drain(..).zip(self.shares(clients, keeping)) {
+                running.spawn(async move {
+                    for statement in &share {
+                        session.run(&statement.sql, &statement.values).await?;
+                    }
+                    anyhow::Ok(session)
+                });
+            }
+            while let Some(ended) = running.join_next().await {
+                sessions.push(ended??);
+            }
         }
         Ok(started.elapsed())
     }
 
-    /// The statements for each of `clients` sessions.
-    fn shares(&self, clients: usize) -> Vec<Vec<Statement>> {
+    /// The statements for each of `clients` sessions that keep events, or those that do not.
+    fn shares(&self, clients: usize, keeping: bool) -> Vec<Vec<Statement>> {
         let mut shares = vec![Vec::new(); clients];
-        for (transaction, subject) in self.transactions.iter().zip(self.subjects()) {
+        let subjects = self.transactions.iter().zip(self.subjects());
+        for (transaction, subject) in subjects.filter(|(transaction, _)| keeps_events(transaction) == keeping)
+        {
             if let Some(share) = shares.get_mut(subject % clients.max(1)) {
                 share.extend_from_slice(transaction);
             }
@@ -130,6 +135,13 @@ impl Capture {
             .map(|root| numbers.get(root).copied().unwrap_or_default())
             .collect()
     }
+}
+
+/// Whether a transaction takes events into the inbox.
+fn keeps_events(transaction: &Transaction) -> bool {
+    transaction
+        .iter()
+        .any(|statement| statement.sql.starts_with("INSERT INTO inbox"))
 }
 
 fn root(parents: &[usize], mut number: usize) -> usize {
@@ -256,7 +268,26 @@ mod tests {
             ],
         };
         assert_eq!(capture.subjects(), [0, 1, 0, 0, 0]);
-        let shares: Vec<usize> = capture.shares(2).iter().map(Vec::len).collect();
-        assert_eq!(shares, [4, 1]);
+        let lengths = |keeping| -> Vec<usize> { capture.shares(2, keeping).iter().map(Vec::len).collect() };
+        assert_eq!((lengths(false), lengths(true)), (vec![4, 1], vec![0, 0]));
+    }
+
+    #[test]
+    fn what_keeps_events_is_said_before_what_finishes_them() {
+        let transaction = |sql: &str| {
+            vec![Statement {
+                sql: sql.to_owned(),
+                values: Vec::new(),
+            }]
+        };
+        let capture = Capture {
+            transactions: vec![
+                transaction("UPDATE inbox SET state = $1"),
+                transaction("INSERT INTO inbox (event_id) VALUES ($1)"),
+            ],
+        };
+        let said = |keeping| capture.shares(1, keeping).concat();
+        assert_eq!(said(true), capture.transactions[1]);
+        assert_eq!(said(false), capture.transactions[0]);
     }
 }
