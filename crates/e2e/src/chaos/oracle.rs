@@ -202,23 +202,28 @@ impl<'a> Oracle<'a> {
         )))
     }
 
-    /// Every event that was answered with 200 is in the inbox, which has each once by its key.
+    /// Every event that Stripe made is in the inbox, which has each once by its key.
     async fn reckon_events(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
         let inbox = self.installation.stack.rows("SELECT event_id FROM inbox").await?;
         let inbox: BTreeSet<String> = inbox.into_iter().collect();
-        let deliveries = self.installation.stack.stripe.deliveries();
-        let taken = |status: Option<u16>| status.is_some_and(|status| (200..300).contains(&status));
-        let accepted: BTreeSet<&String> = deliveries
-            .iter()
-            .filter(|delivery| delivery.attempts.iter().any(|attempt| taken(attempt.status)))
-            .map(|delivery| &delivery.event)
-            .collect();
-        let missing: Vec<&&String> = accepted.iter().filter(|event| !inbox.contains(**event)).collect();
+        let stripe = &self.installation.stack.stripe;
+        let deliveries = stripe.deliveries();
+        // What was answered with 200 and what was never delivered: the sweep heals both.
+        let missing = stripe.read(|world| {
+            let events = world
+                .events
+                .rows()
+                .iter()
+                .filter(|event| !inbox.contains(&event.id));
+            let told = events.map(|event| {
+                let of_it = deliveries.iter().filter(|row| row.event == event.id);
+                let attempts: Vec<_> = of_it.map(|row| (row.state, &row.attempts)).collect();
+                format!("{} {} at {}: {attempts:?}", event.id, event.kind, event.created)
+            });
+            told.collect::<Vec<String>>()
+        });
         reckoning.fault_if(!missing.is_empty(), || {
-            format!(
-                "{} events were taken and are not in the inbox: {missing:?}",
-                missing.len()
-            )
+            format!("{} events are not in the inbox: {missing:#?}", missing.len())
         });
         let dead = self
             .installation
