@@ -186,9 +186,9 @@ fn somebody_whose_writing_broke_off_is_asked_for_and_not_remembered() {
         let writing = world.begin(key());
         // Role 20 was given, and the gateway has not told yet.
         if hand_on {
-            writing.hand_on()
+            writing.hand_on();
         } else {
-            drop(writing)
+            drop(writing);
         }
         assert_eq!(world.fresh(key()), None, "handed on: {hand_on}");
         update(&world, 4, &[20, 30]);
