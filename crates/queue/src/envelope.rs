@@ -64,16 +64,22 @@ struct Outgoing<'a, J> {
     args: &'a J,
 }
 
+/// About as long as everything but the arguments.
+const FRAME_BYTES: usize = 256;
+
 /// The bytes of a job.
 pub(crate) fn encode<J: Job>(job: &J, push: &Push) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Outgoing {
+    let mut bytes = Vec::with_capacity(FRAME_BYTES + job.size_hint());
+    let outgoing = Outgoing {
         v: VERSION,
         id: push.id,
         kind: J::KIND,
         enqueued_at: push.now,
         traceparent: push.traceparent.as_deref(),
         args: job,
-    })
+    };
+    serde_json::to_writer(&mut bytes, &outgoing)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -26,6 +26,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The queue this job belongs to.
     fn queue(&self) -> Queue;
 
+    /// About how many bytes the arguments take in JSON; only that room for them is made at once.
+    fn size_hint(&self) -> usize {
+        128
+    }
+
     /// What makes another job the same as this one.
     fn dedup_key(&self) -> Option<String> {
         None

@@ -3,6 +3,7 @@
 
 mod body;
 pub(crate) mod outcome;
+mod verbatim;
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,7 +24,6 @@ use rolecall_queue::{Producer, Push, Pushed, jobs::StripeEvent};
 use rolecall_runtime::config::StripeWebhookConfig;
 use rolecall_stripe::{event::EventEnvelope, signature};
 use secrecy::SecretString;
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     error::{ApiError, chain, problem},
     http::context::{RequestId, Trace},
     metrics::Metrics,
-    webhook::{body::BodyError, outcome::Outcome},
+    webhook::{body::BodyError, outcome::Outcome, verbatim::verbatim},
 };
 
 /// Where Stripe sends its events.
@@ -185,14 +185,13 @@ impl Intake {
         request: &HttpRequest,
         now: DateTime<Utc>,
     ) -> Result<Outcome, ApiError> {
-        let payload = serde_json::from_slice::<&RawValue>(body)
-            .map_err(|error| refused(Outcome::MalformedBody, error.to_string()))?;
+        let payload = verbatim(body).map_err(|error| refused(Outcome::MalformedBody, error.to_string()))?;
         let job = StripeEvent {
             event_id: event.id,
             event_type: event.event_type,
             created: event.created,
             livemode: event.livemode,
-            payload: payload.to_owned(),
+            payload,
         };
         let mut push = Push::new(now, uuid_v7(now, &*self.rng));
         push.traceparent = Some(Trace::given(request.headers()).child(&*self.rng));

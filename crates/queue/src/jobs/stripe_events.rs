@@ -49,6 +49,10 @@ impl Job for StripeEvent {
         Queue::StripeEvents
     }
 
+    fn size_hint(&self) -> usize {
+        self.payload.get().len() + 256
+    }
+
     fn dedup_key(&self) -> Option<String> {
         Some(self.event_id.to_string())
     }

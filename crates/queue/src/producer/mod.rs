@@ -127,8 +127,10 @@ impl Producer {
         let keys = Keys::new(self.link.namespace(), job.queue());
         let dedup = job.dedup_key().map(|key| keys.dedup(&key));
         let mut call = match &dedup {
-            Some(dedup) => scripts::call(&scripts::PUSH, &[keys.stream(), keys.delayed(), dedup]),
-            None => scripts::call(&scripts::PUSH, &[keys.stream(), keys.delayed()]),
+            Some(dedup) => {
+                scripts::call_with_room(&scripts::PUSH, &[keys.stream(), keys.delayed(), dedup], size)
+            }
+            None => scripts::call_with_room(&scripts::PUSH, &[keys.stream(), keys.delayed()], size),
         };
         let lifetime = millis(J::DEDUP_FOR);
         call.arg(envelope).arg(due).arg(lifetime);

@@ -32,10 +32,22 @@ scripts! {
     SET_NEWER = "set_newer.lua";
 }
 
+/// Room for the name of a script, its keys and short arguments.
+const ROOM: usize = 384;
+
 /// The call of `script` with these keys; its arguments are added by the caller.
 pub(crate) fn call(script: &Script, keys: &[&str]) -> Cmd {
-    let mut command = redis::cmd("EVALSHA");
-    command.arg(script.get_hash()).arg(keys.len()).arg(keys);
+    call_with_room(script, keys, 0)
+}
+
+/// A [`call`] that will get arguments of about so many bytes.
+pub(crate) fn call_with_room(script: &Script, keys: &[&str], bytes: usize) -> Cmd {
+    let mut command = Cmd::with_capacity(keys.len() + 6, ROOM + bytes);
+    command
+        .arg("EVALSHA")
+        .arg(script.get_hash())
+        .arg(keys.len())
+        .arg(keys);
     command
 }
 
