@@ -11,7 +11,7 @@ use rolecall_sandbox::{
 use url::Url;
 
 use crate::{
-    bench::{Options, limit::LimitServer, sql, usage::Usage},
+    bench::{Options, limit::LimitServer, progress, sql, usage::Usage},
     machine::Machine,
     process::Process,
     servers::{Folder, Postgres, Redis},
@@ -57,6 +57,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// Starts servers and an installation of its own.
     pub(crate) async fn prepare(options: Options) -> anyhow::Result<Self> {
+        progress("starting servers and services");
         let folder = Arc::new(Folder::create("bench")?);
         let postgres = Postgres::start_with(&folder, &POSTGRES).await?;
         let redis = Redis::start(&folder).await?;

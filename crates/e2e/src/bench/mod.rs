@@ -73,32 +73,51 @@ pub struct Report {
     pub about: Value,
     /// The figures.
     pub rows: Vec<Row>,
+    /// Measures that could not be made, and why.
+    pub faults: Vec<String>,
 }
 
 /// Measures.
 pub async fn run(options: Options) -> anyhow::Result<Report> {
     options.check()?;
-    progress("starting servers and services");
-    let mut ground = Ground::prepare(options.clone()).await?;
-    let about = about(&ground, &options).await?;
-    let mut rows = Vec::new();
+    let first = Ground::prepare(options.clone()).await?;
+    let about = about(&first, &options).await?;
+    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let mut good = Some(first);
     for measure in MEASURES.iter().filter(|measure| options.wants(measure)) {
-        progress(measure);
-        let measured = match *measure {
-            "start" => services::measure_start(&mut ground).await,
-            "memory" => services::measure_memory(&mut ground).await,
-            "intake" => intake::measure(&mut ground).await,
-            "ack" => intake::measure_ack(&mut ground).await,
-            "latency" => latency::measure(&mut ground).await,
-            "behind" => latency::measure_behind(&mut ground).await,
-            "roles" => roles::measure(&mut ground).await,
-            "drain" => drain::measure(&mut ground).await,
-            "pooler" => drain::measure_pooled(&mut ground).await,
-            _ => bail!("there is no measure {measure}"),
+        let mut ground = match good.take() {
+            Some(ground) => ground,
+            None => Ground::prepare(options.clone()).await?,
         };
-        rows.extend(measured.with_context(|| format!("measure {measure}"))?);
+        progress(measure);
+        match make(measure, &mut ground).await {
+            Ok(measured) => {
+                rows.extend(measured);
+                good = Some(ground);
+            }
+            // What it has left behind goes with the ground: the next one begins anew.
+            Err(error) => {
+                progress(&format!("{measure} failed: {error:#}"));
+                faults.push(format!("{measure}: {error:#}"));
+            }
+        }
     }
-    Ok(Report { about, rows })
+    Ok(Report { about, rows, faults })
+}
+
+async fn make(measure: &str, ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
+    match measure {
+        "start" => services::measure_start(ground).await,
+        "memory" => services::measure_memory(ground).await,
+        "intake" => intake::measure(ground).await,
+        "ack" => intake::measure_ack(ground).await,
+        "latency" => latency::measure(ground).await,
+        "behind" => latency::measure_behind(ground).await,
+        "roles" => roles::measure(ground).await,
+        "drain" => drain::measure(ground).await,
+        "pooler" => drain::measure_pooled(ground).await,
+        _ => bail!("there is no measure {measure}"),
+    }
 }
 
 /// Tells somebody who waits where it stands.

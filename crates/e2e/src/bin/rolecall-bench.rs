@@ -3,7 +3,7 @@
 
 use std::{io::Write, net::SocketAddr, path::PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use rolecall_e2e::bench::{self, MEASURES, Options, Report, limit, report};
 
@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
         only: args.only,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let Report { about, rows } = runtime.block_on(bench::run(options))?;
+    let Report { about, rows, faults } = runtime.block_on(bench::run(options))?;
 
     let document = report::document(&about, &rows);
     std::fs::create_dir_all(&args.keep)?;
@@ -74,5 +74,8 @@ fn main() -> anyhow::Result<()> {
     }
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{}\nEvery run: {}", report::table(&rows), path.display())?;
+    if !faults.is_empty() {
+        bail!("not everything could be measured:\n{}", faults.join("\n"));
+    }
     Ok(())
 }
