@@ -244,7 +244,11 @@ async fn keep_roles(
         if !answer.is_some_and(|answer| answer.stale) {
             after.observed = Some(present);
         }
-        if !present {
+        if !present && before.desired {
+            // Asked for and not called off: whoever brings it back (a command that came late, a bot that
+            // restores the roles of those who return), it is ours. What staff had given is gone.
+            after.provenance = before.provenance.filter(|given| *given == Provenance::Ours);
+        } else if !present {
             after.provenance = None;
             if nothing_under_way {
                 after.first_revision = None;

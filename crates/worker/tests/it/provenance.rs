@@ -101,6 +101,27 @@ async fn a_command_that_was_sent_twice_counts_as_ours() {
 }
 
 #[tokio::test]
+async fn a_role_that_comes_back_with_a_person_before_our_command_is_still_ours() {
+    let world = World::start().await;
+    let person = world.person().await;
+    let subscription = world.buy(&person, COUNCIL);
+    world.follow().await;
+    assert_eq!(world.provenance(&person).await, Some(Provenance::Ours));
+    // They leave and return, and somebody is quicker than we are: a bot that restores what people had,
+    // or a command of ours that was on its way all the time.
+    world.leave(&person).await;
+    world.settle().await;
+    world.join(&person).await;
+    world.bot().put(person.key(), &[member_role()]);
+    world.follow().await;
+    assert_eq!(world.state(&person).await, Some(GuildState::InSync));
+    assert_eq!(world.provenance(&person).await, Some(Provenance::Ours));
+    world.stripe.cancel(&subscription).unwrap();
+    world.follow().await;
+    assert_eq!(world.roles(&person), [].into(), "a role of ours stays for ever");
+}
+
+#[tokio::test]
 async fn a_late_answer_to_a_command_that_was_sent_twice_does_not_make_our_role_foreign() {
     let world = World::start().await;
     let person = world.person().await;
