@@ -269,6 +269,23 @@ pub async fn find_attempts(conn: &mut Connection, id: NotificationId) -> Result<
     .await?)
 }
 
+/// Gives whoever is sending a message until `claimed_until`; nothing happens once it is known what
+/// became of it.
+pub async fn set_claimed_until(
+    conn: &mut Connection,
+    id: NotificationId,
+    claimed_until: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE notifications SET send_at = $2 WHERE id = $1 AND state = 'sending'",
+        id.as_uuid(),
+        claimed_until
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a message was sent.
 pub async fn set_notification_sent(
     conn: &mut Connection,

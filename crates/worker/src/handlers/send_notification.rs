@@ -4,12 +4,14 @@
 //! under the same Message-ID, by which mail servers know it for the same message: a welcome that comes
 //! twice is better than one that never comes.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
 use rolecall_db::notifications::{
-    Channel, Notification, claim_notification, set_notification_failed, set_notification_sent,
+    Channel, Notification, claim_notification, set_claimed_until, set_notification_failed,
+    set_notification_sent,
 };
 use rolecall_queue::{
-    Attempt, JobError, PushError,
+    Attempt, Job, JobError, PushError,
     jobs::{SendDirectMessage, SendNotification},
 };
 
@@ -20,8 +22,11 @@ use crate::{
     timing::send_again_at,
 };
 
-/// A sender that has not finished by then is taken for dead.
-const CLAIM: TimeDelta = TimeDelta::seconds(60);
+/// A sender that has not finished when its job is timed out is dead: somebody else may send then.
+const CLAIM: Duration = SendNotification::TIMEOUT;
+
+/// The bot waits for Discord's rate limits, so it is given longer until it is asked again.
+const HANDED_ON: Duration = Duration::from_mins(5);
 
 /// How a sending went.
 enum Sent {
@@ -44,8 +49,9 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
     let mut tx = ctx.db.begin().await?;
     match &result {
         Ok(Sent::Left) => set_notification_sent(&mut tx, notification.id, ctx.clock.now()).await?,
-        // Should the bot not answer, the claim runs out and the message is sent again.
-        Ok(Sent::HandedOn) => {}
+        Ok(Sent::HandedOn) => {
+            set_claimed_until(&mut tx, notification.id, ctx.clock.now() + HANDED_ON).await?;
+        }
         Err(error) => {
             let again = error
                 .is_transient()
