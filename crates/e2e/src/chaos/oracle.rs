@@ -35,6 +35,9 @@ const DUE: &str = "SELECT 'a role change is due: ' || to_json(t) FROM member_gui
      UNION ALL SELECT 'a message is due: ' || to_json(t) FROM notifications t WHERE state IN ('due', 'sending') \
      UNION ALL SELECT 'a convergence is due: ' || to_json(t) FROM members t WHERE converge_due_at IS NOT NULL";
 
+/// Events that say nothing of what a person has: they are answered, and not kept.
+const SAYS_NOTHING: [&str; 1] = ["payment_method.attached"];
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Reckoning {
@@ -202,7 +205,7 @@ impl<'a> Oracle<'a> {
         )))
     }
 
-    /// Every event that Stripe made is in the inbox, which has each once by its key.
+    /// Every event that says something of what people have is in the inbox, which has each once by its key.
     async fn reckon_events(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
         let inbox = self.installation.stack.rows("SELECT event_id FROM inbox").await?;
         let inbox: BTreeSet<String> = inbox.into_iter().collect();
@@ -214,7 +217,7 @@ impl<'a> Oracle<'a> {
                 .events
                 .rows()
                 .iter()
-                .filter(|event| !inbox.contains(&event.id));
+                .filter(|event| !SAYS_NOTHING.contains(&event.kind) && !inbox.contains(&event.id));
             let told = events.map(|event| {
                 let of_it = deliveries.iter().filter(|row| row.event == event.id);
                 let attempts: Vec<_> = of_it.map(|row| (row.state, &row.attempts)).collect();
