@@ -4,6 +4,7 @@
 mod held;
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -73,6 +74,7 @@ impl Lease {
 
     /// Waits until the lease is free, and takes it.
     pub async fn acquire_when_free(&self, tasks: &TaskTracker) -> HeldLease {
+        let mut round: u64 = 0;
         loop {
             match self.acquire(tasks).await {
                 Ok(Some(held)) => return held,
@@ -85,8 +87,18 @@ impl Lease {
                     );
                 }
             }
-            tokio::time::sleep(self.ttl / 10).await;
+            tokio::time::sleep(self.pause(round)).await;
+            round = round.wrapping_add(1);
         }
+    }
+
+    /// The pause before the lease is asked for again: about a tenth of its lifetime, and never the same for all who
+    /// wait, whose names differ.
+    fn pause(&self, round: u64) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        (&self.owner, round).hash(&mut hasher);
+        let [chance, ..] = hasher.finish().to_le_bytes();
+        self.ttl / 10 * (192 + u32::from(chance) / 2) / 256
     }
 
     /// Who holds the lease.
@@ -111,5 +123,27 @@ impl Lease {
     /// a tenth before Redis lets go of it, for what is on its way by then.
     fn deadline(&self, asked: Instant) -> Instant {
         asked + self.ttl * 9 / 10
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::LinkOptions;
+
+    #[test]
+    fn those_who_wait_for_a_lease_do_not_ask_in_step() {
+        let link = Link::new("redis://127.0.0.1:1", "test", LinkOptions::default()).unwrap();
+        let ttl = Duration::from_secs(10);
+        let pauses = |owner: &str| {
+            let lease = Lease::new(&link, "bot:lease", owner, ttl);
+            (0..50).map(|round| lease.pause(round)).collect::<Vec<_>>()
+        };
+        let (one, other) = (pauses("bot-1"), pauses("bot-2"));
+        let in_step = one.iter().zip(&other).filter(|(one, other)| one == other).count();
+        assert!(in_step < 5, "{in_step} of 50 pauses are the same");
+        for pause in one.iter().chain(&other) {
+            assert!(*pause >= ttl * 3 / 40 && *pause <= ttl / 8, "{pause:?}");
+        }
     }
 }

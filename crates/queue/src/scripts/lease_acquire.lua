@@ -10,6 +10,9 @@ end
 if not owner and ARGV[3] == '1' and redis.call('EXISTS', KEYS[2]) == 0 then
   return -1
 end
+-- The removal goes first: after it Redis lets the rest pass even when out of memory, so that a bot that died
+-- is replaced on that day too.
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

@@ -53,6 +53,20 @@ async fn a_standby_takes_over_from_a_holder_that_died() {
 }
 
 #[tokio::test]
+async fn a_standby_takes_over_even_while_redis_is_full() {
+    let rig = Rig::start().await;
+    let held = lease(&rig, "a").acquire(&rig.tasks).await.unwrap().unwrap();
+    let fence = held.fence();
+    let _: String = rig.redis(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert!(rig.link.check().await.is_err(), "nothing may be added");
+    drop(held);
+    let next = soon(lease(&rig, "b").acquire_when_free(&rig.tasks)).await;
+    assert!(next.is_held() && next.fence() > fence);
+    let waited = tokio::time::timeout(TTL * 2, next.lost().cancelled_owned()).await;
+    assert!(waited.is_err() && next.is_held(), "the lease was not renewed");
+}
+
+#[tokio::test]
 async fn a_redis_that_forgets_everything_makes_nobody_a_second_holder() {
     let rig = Rig::start().await;
     let held = lease(&rig, "a").acquire(&rig.tasks).await.unwrap().unwrap();
