@@ -16,6 +16,7 @@ pub mod discord_accounts;
 pub mod due;
 pub mod error;
 pub mod event_sweeps;
+pub mod giving;
 pub mod grants;
 pub mod guild_snapshots;
 pub mod inbox;

@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod clock;
 pub mod grace;
+pub mod grant;
 pub mod hierarchy;
 pub mod ids;
 pub mod impact;

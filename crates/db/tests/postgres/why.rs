@@ -126,7 +126,7 @@ async fn somebody_is_summed_up_by_the_best_that_they_have_at_that_time() {
         id: GrantId::from_uuid(uuid(1)),
         member_id: one,
         plan: &council,
-        reason: "",
+        reason: "speaker",
         granted_by: "cli",
         starts_at: at(0),
         ends_at: Some(at(10)),
