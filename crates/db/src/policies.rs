@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use rolecall_domain::policy::Policy;
+use serde::Serialize;
 use sqlx::types::Json;
 
 use crate::{Connection, DbError};
 
-/// A policy that was put in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A policy that was put in force. Its JSON is a contract: `rolecall policy show --json` and the API print it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SavedPolicy {
     /// Grows with every policy; zero for the built-in rules.
     pub version: i64,
@@ -23,7 +24,7 @@ pub struct SavedPolicy {
 
 /// The policy in force.
 pub async fn current_policy(conn: &mut Connection) -> Result<SavedPolicy, DbError> {
-    let newest = list_policies(conn, 1).await?.pop();
+    let newest = list_policies(conn, None, 1).await?.pop();
     Ok(newest.unwrap_or_else(|| SavedPolicy {
         version: 0,
         policy: Policy::default(),
@@ -33,11 +34,17 @@ pub async fn current_policy(conn: &mut Connection) -> Result<SavedPolicy, DbErro
     }))
 }
 
-/// Up to `limit` policies, the newest first.
-pub async fn list_policies(conn: &mut Connection, limit: i64) -> Result<Vec<SavedPolicy>, DbError> {
+/// Up to `limit` policies older than the version `before`, the newest first.
+pub async fn list_policies(
+    conn: &mut Connection,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<SavedPolicy>, DbError> {
     let rows = sqlx::query!(
         r#"SELECT version, policy AS "policy: Json<Policy>", saved_at, saved_by, reason
-           FROM policies ORDER BY version DESC LIMIT $1"#,
+           FROM policies WHERE $1::bigint IS NULL OR version < $1
+           ORDER BY version DESC LIMIT $2"#,
+        before,
         limit
     )
     .fetch_all(conn)

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog::{GuildRole, PlanSlug},
+    catalog::{Catalog, GuildRole, PlanSlug},
     reversal::ReversalPolicy,
     standing::StandingKind,
 };
@@ -135,6 +135,14 @@ impl Policy {
             .copied()
     }
 
+    /// The plans that it speaks of and that are none of `catalog`, in words.
+    pub fn unknown_plans(&self, catalog: &Catalog) -> Vec<String> {
+        let unknown = self.plans.keys().filter(|slug| !catalog.plans.contains_key(slug));
+        unknown
+            .map(|slug| format!("plan {slug}: there is no such plan; mend its name, or remove it"))
+            .collect()
+    }
+
     /// What makes no sense in it, in words that say where; empty for a good policy.
     pub fn faults(&self) -> Vec<String> {
         let for_all = self
@@ -255,6 +263,21 @@ mod tests {
         assert!(
             faults[1].starts_with("plan council: ended: a delay of"),
             "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn a_plan_that_does_not_exist_is_named() {
+        let mut policy = Policy::default();
+        policy.plans.insert(
+            slug("counsel"),
+            BTreeMap::from([(StandingKind::Ended, change(false))]),
+        );
+        let unknown = policy.unknown_plans(&Catalog::default());
+        assert_eq!(unknown.len(), 1);
+        assert!(
+            unknown[0].starts_with("plan counsel: there is no such plan"),
+            "{unknown:?}"
         );
     }
 

@@ -27,6 +27,7 @@ mod migrations;
 mod notifications;
 mod payments;
 mod policies;
+mod policy_change;
 mod pooler;
 mod prices;
 mod purchases;

@@ -46,12 +46,17 @@ async fn the_newest_policy_is_in_force_and_the_others_are_kept() {
         (current.saved_by.as_str(), current.reason.as_str()),
         ("member:1", "better")
     );
-    let versions: Vec<i64> = list_policies(&mut tx, 10)
+    let versions: Vec<i64> = list_policies(&mut tx, None, 10)
         .await
         .unwrap()
         .iter()
         .map(|saved| saved.version)
         .collect();
     assert_eq!(versions, [second, first]);
+    let older = list_policies(&mut tx, Some(second), 10).await.unwrap();
+    assert_eq!(
+        older.iter().map(|saved| saved.version).collect::<Vec<_>>(),
+        [first]
+    );
     assert_eq!(load_catalog(&mut tx).await.unwrap().policy, policy(2));
 }
