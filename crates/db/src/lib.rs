@@ -39,6 +39,7 @@ pub mod sessions;
 pub mod staff;
 pub mod subscriptions;
 pub mod testing;
+pub mod timeline;
 pub mod why;
 mod words;
 

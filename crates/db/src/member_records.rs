@@ -77,6 +77,16 @@ impl MemberRecord {
         }
     }
 
+    /// The same as the last convergence found it: what is shown to people.
+    pub fn last_facts(&self) -> MemberFacts {
+        let subscribed = self.subscriptions.iter().map(StoredSubscription::last_holding);
+        let bought = self.purchases.iter().map(StoredPurchase::last_holding);
+        MemberFacts {
+            holdings: subscribed.chain(bought).collect(),
+            grants: self.grants.clone(),
+        }
+    }
+
     /// When the next period ends that was paid by a payment to which something happened: after it, it
     /// counts no more.
     pub fn next_paid_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -98,7 +108,7 @@ impl MemberRecord {
 
 /// What is stored about a person; empty for nobody.
 pub async fn load_member_record(conn: &mut Connection, member_id: MemberId) -> Result<MemberRecord, DbError> {
-    let mut records = load_records(conn, &[member_id]).await?;
+    let mut records = load_member_records(conn, &[member_id]).await?;
     Ok(records.remove(&member_id).unwrap_or_default())
 }
 
@@ -118,10 +128,11 @@ pub async fn list_member_records(
     .fetch_all(&mut *conn)
     .await?;
     let members: Vec<MemberId> = members.into_iter().map(MemberId::from_uuid).collect();
-    Ok(load_records(conn, &members).await?.into_iter().collect())
+    Ok(load_member_records(conn, &members).await?.into_iter().collect())
 }
 
-async fn load_records(
+/// What is stored about each of several people.
+pub async fn load_member_records(
     conn: &mut Connection,
     members: &[MemberId],
 ) -> Result<BTreeMap<MemberId, MemberRecord>, DbError> {

@@ -1,9 +1,16 @@
 //! People: `members`.
 
 use chrono::{DateTime, Utc};
-use rolecall_domain::{ids::MemberId, trigger::Trigger};
+use rolecall_domain::{
+    ids::{DiscordUserId, MemberId},
+    trigger::Trigger,
+};
 
-use crate::{Connection, DbError, convert::parse, error::one_row};
+use crate::{
+    Connection, DbError,
+    convert::{Snowflake, parse},
+    error::one_row,
+};
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +64,89 @@ pub async fn list_members_with_email(conn: &mut Connection, email: &str) -> Resu
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(MemberId::from_uuid).collect())
+}
+
+/// A person as staff finds them in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundMember {
+    /// Who.
+    pub member: Member,
+    /// Their Discord account, and how it is called.
+    pub discord: Option<(DiscordUserId, String)>,
+}
+
+/// Up to `limit` people older than `before`, the newest first, whom `query` may mean: a member id, a Discord
+/// user id, a part of a name, or the beginning of an address. Nothing means everybody.
+pub async fn search_members(
+    conn: &mut Connection,
+    query: &str,
+    before: Option<MemberId>,
+    limit: i64,
+) -> Result<Vec<FoundMember>, DbError> {
+    let query = query.trim();
+    let id: Option<MemberId> = query.parse().ok();
+    let user: Option<DiscordUserId> = query.parse().ok();
+    let rows = sqlx::query!(
+        r#"SELECT m.id, m.display_name, m.email, m.created_at,
+                  a.user_id AS "user_id?", a.username AS "username?"
+           FROM members m
+           LEFT JOIN discord_accounts a ON a.member_id = m.id
+           WHERE ($1 = '' OR m.id = $2 OR a.user_id = $3
+               OR strpos(lower(m.display_name), lower($1)) > 0
+               OR strpos(lower(a.username), lower($1)) > 0
+               OR starts_with(m.email, lower($1)))
+             AND ($4::uuid IS NULL OR m.id < $4)
+           ORDER BY m.id DESC LIMIT $5"#,
+        query,
+        id.map(MemberId::as_uuid),
+        user.map(Snowflake::to_sql),
+        before.map(MemberId::as_uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let user_id = row
+                .user_id
+                .map(|user| DiscordUserId::from_sql("discord_accounts", "user_id", user))
+                .transpose()?;
+            Ok(FoundMember {
+                member: Member {
+                    id: MemberId::from_uuid(row.id),
+                    display_name: row.display_name,
+                    email: row.email,
+                    created_at: row.created_at,
+                },
+                discord: user_id.zip(row.username),
+            })
+        })
+        .collect()
+}
+
+/// Whether a person takes messages by Discord, if they have an account there; `None` for nobody.
+pub async fn find_direct_messages(conn: &mut Connection, id: MemberId) -> Result<Option<bool>, DbError> {
+    Ok(
+        sqlx::query_scalar!("SELECT direct_messages FROM members WHERE id = $1", id.as_uuid())
+            .fetch_optional(conn)
+            .await?,
+    )
+}
+
+/// Keeps whether a person takes messages by Discord. Says whether that is new.
+pub async fn set_direct_messages(
+    conn: &mut Connection,
+    id: MemberId,
+    are_welcome: bool,
+) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "UPDATE members SET direct_messages = $2 WHERE id = $1 AND direct_messages <> $2",
+        id.as_uuid(),
+        are_welcome,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Takes over what the sign-in provider says of a person. A missing address keeps the known one.
@@ -181,6 +271,7 @@ pub async fn set_converge_due_for_all(conn: &mut Connection, now: DateTime<Utc>)
         "UPDATE members SET converge_due_at = $1, converge_trigger = 'catalog'
          WHERE converge_due_at IS NULL
            AND (EXISTS (SELECT FROM subscriptions WHERE subscriptions.member_id = members.id)
+             OR EXISTS (SELECT FROM purchases WHERE purchases.member_id = members.id)
              OR EXISTS (SELECT FROM grants WHERE grants.member_id = members.id)
              OR EXISTS (SELECT FROM member_guilds WHERE member_guilds.member_id = members.id))",
         now

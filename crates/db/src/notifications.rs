@@ -5,6 +5,7 @@ use rolecall_domain::{
     ids::{DiscordUserId, MemberId, NotificationId},
     message::MessageKind,
 };
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
 };
 
 /// The way that a message takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// By mail, to the person's verified address.
     Mail,
@@ -173,6 +175,19 @@ pub async fn cancel_notifications(
     Ok(done.rows_affected())
 }
 
+/// Calls off what was to go to a person by Discord and has not left: they declined it. Returns how many.
+pub async fn cancel_direct_messages(conn: &mut Connection, member_id: MemberId) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE notifications
+         SET state = 'cancelled', send_at = NULL, last_error = 'the person declined messages by Discord'
+         WHERE member_id = $1 AND state = 'due' AND channel = 'discord'",
+        member_id.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// The newest of these messages to a person about `subject`, with what its text needs.
 pub async fn find_newest_notification(
     conn: &mut Connection,
@@ -207,8 +222,9 @@ pub async fn wants_direct_messages(conn: &mut Connection, member_id: MemberId) -
     Ok(wants.unwrap_or_default())
 }
 
-/// A message as people see it in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message as people see it in a list. Its JSON is a contract: `rolecall messages --json` and the API
+/// print it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotificationLine {
     /// Our id.
     pub id: NotificationId,
@@ -222,6 +238,8 @@ pub struct NotificationLine {
     pub last_error: Option<String>,
     /// When it became owed.
     pub created_at: DateTime<Utc>,
+    /// When it is tried (again) unless somebody does so before, if it has not left.
+    pub send_at: Option<DateTime<Utc>>,
     /// When it left.
     pub sent_at: Option<DateTime<Utc>>,
 }
@@ -234,7 +252,7 @@ pub async fn list_notifications_of(
     limit: i64,
 ) -> Result<Vec<NotificationLine>, DbError> {
     let rows = sqlx::query!(
-        "SELECT id, kind, channel, state, last_error, created_at, sent_at
+        "SELECT id, kind, channel, state, last_error, created_at, send_at, sent_at
          FROM notifications
          WHERE member_id = $1 AND ($2::uuid IS NULL OR id < $2)
          ORDER BY id DESC LIMIT $3",
@@ -253,6 +271,7 @@ pub async fn list_notifications_of(
                 state: row.state,
                 last_error: row.last_error,
                 created_at: row.created_at,
+                send_at: row.send_at,
                 sent_at: row.sent_at,
             })
         })

@@ -13,11 +13,10 @@ use serde::Serialize;
 use crate::{
     Connection, DbError,
     discord_accounts::find_account_of,
-    grants::list_grants_of,
     member_guilds::{MemberGuild, list_member_guilds},
+    member_records::load_member_record,
     member_roles::{MemberRole, list_member_roles},
     members::find_member,
-    subscriptions::list_subscriptions_of,
 };
 
 /// The derivation of a person's roles. Its JSON is a contract: `rolecall why --json` prints it.
@@ -117,15 +116,7 @@ pub async fn find_standing(
     member_id: MemberId,
     now: DateTime<Utc>,
 ) -> Result<Option<Standing>, DbError> {
-    let subscriptions = list_subscriptions_of(conn, member_id).await?;
-    let grants = list_grants_of(conn, member_id).await?;
-    let facts = rolecall_domain::member::MemberFacts {
-        holdings: subscriptions
-            .into_iter()
-            .map(|stored| stored.last_holding())
-            .collect(),
-        grants,
-    };
+    let facts = load_member_record(conn, member_id).await?.last_facts();
     Ok(facts.standing(now))
 }
 

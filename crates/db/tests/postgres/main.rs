@@ -37,6 +37,7 @@ mod staff;
 mod subscriptions;
 mod support;
 mod test_databases;
+mod timeline;
 mod values;
 mod why;
 mod words;

@@ -2,19 +2,24 @@
 
 use rolecall_db::{
     Transaction,
+    discord_accounts::{DiscordAccount, insert_account},
     grants::{NewGrant, insert_grant},
     members::{
-        Member, Owed, find_member, insert_member, list_converge_due, list_members_with_email,
-        list_next_change_due, lock_member, set_converge_due, set_converge_due_for_all, set_converged,
-        set_profile,
+        Member, Owed, find_direct_messages, find_member, insert_member, list_converge_due,
+        list_members_with_email, list_next_change_due, lock_member, search_members, set_converge_due,
+        set_converge_due_for_all, set_converged, set_direct_messages, set_profile,
     },
+    purchases::write_purchase,
 };
 use rolecall_domain::{
     ids::{GrantId, MemberId},
     trigger::Trigger,
 };
 
-use crate::support::{TestDb, at, guild, in_guild, parse, person, plan, read, soon, subscribe, uuid};
+use crate::{
+    purchases::purchase,
+    support::{TestDb, at, guild, in_guild, parse, person, plan, read, soon, subscribe, user, uuid},
+};
 
 fn member(n: u32, email: Option<&str>) -> Member {
     Member {
@@ -42,6 +47,74 @@ async fn a_person_is_found_as_they_were_added() {
         insert_member(&mut tx, &one).await.unwrap_err().constraint(),
         Some("members_pkey")
     );
+}
+
+#[tokio::test]
+async fn staff_finds_people_by_id_account_name_and_the_beginning_of_an_address() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    for (n, name, email) in [
+        (1, "Ada Lovelace", Some("ada@example.org")),
+        (2, "Grace 100%", Some("grace@example.org")),
+        (3, "Graceless", None),
+    ] {
+        let known = Member {
+            display_name: name.to_owned(),
+            ..member(n, email)
+        };
+        insert_member(&mut tx, &known).await.unwrap();
+    }
+    let account = DiscordAccount {
+        user_id: user(7),
+        member_id: MemberId::from_uuid(uuid(3)),
+        username: "Hopper".to_owned(),
+    };
+    insert_account(&mut tx, &account, at(0)).await.unwrap();
+    let user_id = user(7).to_string();
+    let ada = uuid(1).to_string();
+    for (query, expected) in [
+        (ada.as_str(), [1].as_slice()),
+        (&user_id, &[3]),
+        ("GRACE", &[3, 2]),
+        ("love", &[1]),
+        ("0%", &[2]),
+        ("hopp", &[3]),
+        (" ADA@ex ", &[1]),
+        ("example.org", &[]),
+        ("%", &[2]),
+        ("", &[3, 2, 1]),
+        ("nobody", &[]),
+    ] {
+        let found = search_members(&mut tx, query, None, 9).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|found| found.member.id.as_uuid()).collect();
+        let expected: Vec<_> = expected.iter().map(|n| uuid(*n)).collect();
+        assert_eq!(ids, expected, "{query:?}");
+    }
+    let page = search_members(&mut tx, "", Some(MemberId::from_uuid(uuid(3))), 1)
+        .await
+        .unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!((page[0].member.id.as_uuid(), &page[0].discord), (uuid(2), &None));
+    let found = search_members(&mut tx, &user_id, None, 9).await.unwrap();
+    assert_eq!(found[0].discord, Some((user(7), "Hopper".to_owned())));
+}
+
+#[tokio::test]
+async fn who_declines_messages_by_discord_does_so_alone() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    assert_eq!(find_direct_messages(&mut tx, one).await.unwrap(), Some(true));
+    assert!(set_direct_messages(&mut tx, one, false).await.unwrap());
+    assert!(
+        !set_direct_messages(&mut tx, one, false).await.unwrap(),
+        "nothing new"
+    );
+    assert_eq!(find_direct_messages(&mut tx, one).await.unwrap(), Some(false));
+    assert_eq!(find_direct_messages(&mut tx, other).await.unwrap(), Some(true));
+    let nobody = MemberId::from_uuid(uuid(9));
+    assert_eq!(find_direct_messages(&mut tx, nobody).await.unwrap(), None);
+    assert!(!set_direct_messages(&mut tx, nobody, false).await.unwrap());
 }
 
 #[tokio::test]
@@ -224,7 +297,7 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
         id: GrantId::from_uuid(uuid(1)),
         member_id: people[1],
         plan: &council,
-        reason: "",
+        reason: "speaker",
         granted_by: "cli",
         starts_at: at(0),
         ends_at: None,
@@ -232,17 +305,20 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
     insert_grant(&mut tx, &grant, at(0)).await.unwrap();
     in_guild(&mut tx, guild(1), 2).await;
     in_guild(&mut tx, guild(1), 3).await;
+    people.push(person(&mut tx, 5).await);
+    let bought = purchase("cs_1", Some(people[5]), None);
+    assert!(write_purchase(&mut tx, &bought, None, at(0)).await.unwrap());
     set_converge_due(&mut tx, people[3], Trigger::Linked, at(1))
         .await
         .unwrap();
 
-    assert_eq!(set_converge_due_for_all(&mut tx, at(5)).await.unwrap(), 3);
+    assert_eq!(set_converge_due_for_all(&mut tx, at(5)).await.unwrap(), 4);
     let catalog = Owed {
         trigger: Some(Trigger::Catalog),
         join: false,
         forced: false,
     };
-    for member_id in &people[..3] {
+    for member_id in people[..3].iter().chain(&people[5..]) {
         assert_eq!(lock_member(&mut tx, *member_id).await.unwrap(), Some(catalog));
     }
     let waiting = lock_member(&mut tx, people[3]).await.unwrap().unwrap();

@@ -5,9 +5,9 @@ use rolecall_db::{
     discord_accounts::{DiscordAccount, insert_account},
     members::set_profile,
     notifications::{
-        Channel, NewNotification, cancel_notifications, claim_notification, find_attempts,
-        find_newest_notification, insert_notification, list_notifications_of, list_overdue_notifications,
-        set_notification_failed, set_notification_sent, wants_direct_messages,
+        Channel, NewNotification, cancel_direct_messages, cancel_notifications, claim_notification,
+        find_attempts, find_newest_notification, insert_notification, list_notifications_of,
+        list_overdue_notifications, set_notification_failed, set_notification_sent, wants_direct_messages,
     },
 };
 use rolecall_domain::{
@@ -196,6 +196,33 @@ async fn messages_past_their_time_are_listed_the_oldest_first_also_those_of_a_de
     assert_eq!(
         list_overdue_notifications(&mut tx, at(30), 2).await.unwrap(),
         [id(3), id(2)]
+    );
+}
+
+#[tokio::test]
+async fn who_declines_discord_is_not_written_to_there_by_what_has_not_left() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    let failed = MessageKind::PaymentFailed;
+    owe_about(&mut tx, 1, one, failed, "sub_1").await;
+    owe_about(&mut tx, 2, one, failed, "sub_1").await;
+    set_notification_sent(&mut tx, id(2), at(9)).await.unwrap();
+    assert!(owe(&mut tx, 3, one, "by mail", 0).await);
+    owe_about(&mut tx, 4, other, failed, "sub_1").await;
+    assert_eq!(cancel_direct_messages(&mut tx, one).await.unwrap(), 1);
+    let mut states = Vec::new();
+    for member_id in [one, other] {
+        let listed = list_notifications_of(&mut tx, member_id, None, 10).await.unwrap();
+        states.extend(listed.into_iter().map(|line| line.state));
+    }
+    assert_eq!(states, ["due", "sent", "cancelled", "due"]);
+    assert_eq!(
+        list_overdue_notifications(&mut tx, at(99), 9)
+            .await
+            .unwrap()
+            .len(),
+        2
     );
 }
 
