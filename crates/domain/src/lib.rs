@@ -13,6 +13,7 @@ pub mod impact;
 pub mod member;
 pub mod message;
 pub mod policy;
+pub mod reconcile;
 pub mod reversal;
 pub mod roles;
 pub mod standing;

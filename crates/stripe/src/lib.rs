@@ -2,6 +2,7 @@
 //! object types that survive what Stripe adds, renames or leaves out.
 
 pub mod client;
+pub mod endpoint_check;
 pub mod error;
 pub mod event;
 pub mod key;

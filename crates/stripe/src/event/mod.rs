@@ -4,6 +4,7 @@
 //! knows the many payload types.
 
 mod envelope;
+pub mod needed;
 mod subjects;
 
 pub use crate::event::{
