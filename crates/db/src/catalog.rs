@@ -29,6 +29,10 @@ pub struct PlanRow {
     pub seat_grace_seconds: Option<i64>,
     /// Whether changes are prorated: `always` or `none`.
     pub proration: String,
+    /// Whether Checkout takes promotion codes.
+    pub promotion_codes: bool,
+    /// Whether Stripe Tax adds the tax.
+    pub tax: bool,
 }
 
 /// The version of the catalog; it grows with every change.
@@ -104,6 +108,8 @@ pub async fn list_plans(conn: &mut Connection) -> Result<Vec<PlanRow>, DbError> 
             seat_policy: row.seat_policy,
             seat_grace_seconds: row.seat_grace_seconds,
             proration: row.proration,
+            promotion_codes: row.promotion_codes,
+            tax: row.tax,
         });
     }
     Ok(plans)
@@ -178,14 +184,16 @@ pub async fn upsert_plan(conn: &mut Connection, row: &PlanRow) -> Result<(), DbE
     let plan = &row.plan;
     let done = sqlx::query!(
         "INSERT INTO plans (slug, name, kind, position, grace_seconds, paused_keeps_access, trial_days,
-                            end_policy, seat_policy, seat_grace_seconds, proration, archived)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                            end_policy, seat_policy, seat_grace_seconds, proration, archived, promotion_codes,
+                            tax)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (slug) DO UPDATE
          SET name = excluded.name, kind = excluded.kind, position = excluded.position,
              grace_seconds = excluded.grace_seconds, paused_keeps_access = excluded.paused_keeps_access,
              trial_days = excluded.trial_days, end_policy = excluded.end_policy,
              seat_policy = excluded.seat_policy, seat_grace_seconds = excluded.seat_grace_seconds,
-             proration = excluded.proration, archived = excluded.archived",
+             proration = excluded.proration, archived = excluded.archived,
+             promotion_codes = excluded.promotion_codes, tax = excluded.tax",
         plan.slug.as_str(),
         plan.name,
         plan.kind.as_str(),
@@ -198,6 +206,8 @@ pub async fn upsert_plan(conn: &mut Connection, row: &PlanRow) -> Result<(), DbE
         row.seat_grace_seconds,
         row.proration,
         plan.archived,
+        row.promotion_codes,
+        row.tax,
     )
     .execute(conn)
     .await?;

@@ -39,6 +39,8 @@ pub struct Checkout {
     pub member_id: MemberId,
     /// What they buy.
     pub plan: PlanSlug,
+    /// The free days that it gives; zero for none.
+    pub trial_days: u32,
     /// Where it stands.
     pub state: CheckoutState,
     /// What came of it.
@@ -51,14 +53,16 @@ pub async fn insert_checkout(
     id: &StripeCheckoutSessionId,
     member_id: MemberId,
     plan: &PlanSlug,
+    trial_days: u32,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let done = sqlx::query!(
-        "INSERT INTO checkout_sessions (id, member_id, plan_slug, state, created_at, updated_at)
-         VALUES ($1, $2, $3, 'open', $4, $4)",
+        "INSERT INTO checkout_sessions (id, member_id, plan_slug, trial_days, state, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, 'open', $5, $5)",
         id.as_str(),
         member_id.as_uuid(),
         plan.as_str(),
+        i32::try_from(trial_days).unwrap_or(i32::MAX),
         now,
     )
     .execute(conn)
@@ -72,7 +76,8 @@ pub async fn find_checkout(
     id: &StripeCheckoutSessionId,
 ) -> Result<Option<Checkout>, DbError> {
     let row = sqlx::query!(
-        "SELECT id, member_id, plan_slug, state, subscription_id FROM checkout_sessions WHERE id = $1",
+        "SELECT id, member_id, plan_slug, trial_days, state, subscription_id FROM checkout_sessions
+         WHERE id = $1",
         id.as_str()
     )
     .fetch_optional(conn)
@@ -83,6 +88,7 @@ pub async fn find_checkout(
         id: parse(table, "id", &row.id)?,
         member_id: MemberId::from_uuid(row.member_id),
         plan: parse(table, "plan_slug", &row.plan_slug)?,
+        trial_days: u32::try_from(row.trial_days).unwrap_or_default(),
         state: match row.state.as_str() {
             "open" => CheckoutState::Open,
             "complete" => CheckoutState::Complete,

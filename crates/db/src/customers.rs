@@ -29,18 +29,35 @@ pub async fn upsert_customer(
     Ok(linked.map(MemberId::from_uuid))
 }
 
-/// The customer of a person: the one linked first.
+/// The customer of a person: the one linked first that Stripe still knows.
 pub async fn find_customer_of(
     conn: &mut Connection,
     member_id: MemberId,
 ) -> Result<Option<StripeCustomerId>, DbError> {
     let row = sqlx::query_scalar!(
-        "SELECT id FROM stripe_customers WHERE member_id = $1 ORDER BY linked_at, id LIMIT 1",
+        "SELECT id FROM stripe_customers WHERE member_id = $1 AND gone_at IS NULL
+         ORDER BY linked_at, id LIMIT 1",
         member_id.as_uuid()
     )
     .fetch_optional(conn)
     .await?;
     row.map(|id| parse("stripe_customers", "id", &id)).transpose()
+}
+
+/// Notes that Stripe does not know a customer any more.
+pub async fn set_customer_gone(
+    conn: &mut Connection,
+    id: &StripeCustomerId,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE stripe_customers SET gone_at = $2 WHERE id = $1 AND gone_at IS NULL",
+        id.as_str(),
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Whose customer it is, where that is known.

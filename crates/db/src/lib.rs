@@ -7,6 +7,8 @@ pub mod audit;
 mod begin;
 pub mod breakers;
 pub mod catalog;
+pub mod change_previews;
+pub mod checkout_clicks;
 pub mod checkout_sessions;
 pub mod convert;
 pub mod cron_runs;
@@ -40,6 +42,7 @@ pub mod staff;
 pub mod subscriptions;
 pub mod testing;
 pub mod timeline;
+pub mod trials;
 pub mod why;
 mod words;
 

@@ -27,6 +27,27 @@ pub struct Price {
     pub interval_count: Option<i32>,
 }
 
+impl Price {
+    /// Whether it is paid once. Until Stripe has been asked, what the plans file says counts.
+    pub const fn is_one_time(&self) -> bool {
+        if self.is_read() {
+            self.interval.is_none()
+        } else {
+            self.lifetime
+        }
+    }
+
+    /// Whether it is not what the plans file takes it for: its buyers would pay for nothing, again and
+    /// again.
+    pub const fn is_misnamed(&self) -> bool {
+        self.lifetime && !self.is_one_time()
+    }
+
+    const fn is_read(&self) -> bool {
+        self.currency.is_some()
+    }
+}
+
 /// What Stripe says of a price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceRead<'a> {
@@ -115,6 +136,22 @@ pub async fn list_stale_prices(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(StripePriceId::new).collect())
+}
+
+/// Takes a price off sale that Stripe does not know.
+pub async fn set_price_gone(
+    conn: &mut Connection,
+    id: &StripePriceId,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE plan_prices SET active = false, read_at = $2 WHERE price_id = $1",
+        id.as_str(),
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Keeps what Stripe says of a price.

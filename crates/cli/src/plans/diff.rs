@@ -130,7 +130,7 @@ fn guild_changes(
 }
 
 /// The parts of a plan by key, as the file would write them.
-fn parts(row: &PlanRow) -> [(&'static str, String); 13] {
+fn parts(row: &PlanRow) -> [(&'static str, String); 15] {
     let plan = &row.plan;
     let prices = |prices: &BTreeSet<StripePriceId>| -> String {
         prices
@@ -167,6 +167,8 @@ fn parts(row: &PlanRow) -> [(&'static str, String); 13] {
             ),
         ),
         ("proration", row.proration.clone()),
+        ("promotion_codes", row.promotion_codes.to_string()),
+        ("tax", row.tax.to_string()),
         ("place", (row.position + 1).to_string()),
     ]
 }

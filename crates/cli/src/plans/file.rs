@@ -44,6 +44,9 @@ struct RawPlan {
     seat_policy: Option<Spanned<String>>,
     seat_grace: Option<Spanned<String>>,
     proration: Option<Spanned<String>>,
+    promotion_codes: Option<bool>,
+    #[serde(default)]
+    tax: bool,
     #[serde(default, rename = "role")]
     roles: Vec<RawRole>,
 }
@@ -200,6 +203,8 @@ impl Reading<'_> {
             seat_policy: seat_policy.to_owned(),
             seat_grace_seconds: seat_grace.map(|grace| grace.num_seconds()),
             proration: proration.to_owned(),
+            promotion_codes: raw.promotion_codes.unwrap_or(true),
+            tax: raw.tax,
         });
         self.file.price_order.insert(slug, prices);
     }

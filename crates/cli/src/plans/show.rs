@@ -67,6 +67,12 @@ fn write_plan(text: &mut String, row: &PlanRow) {
         );
     }
     let _ = writeln!(text, "proration = {}", quote(&row.proration));
+    if !row.promotion_codes {
+        text.push_str("promotion_codes = false\n");
+    }
+    if row.tax {
+        text.push_str("tax = true\n");
+    }
     for role in &plan.roles {
         let _ = writeln!(
             text,
@@ -113,7 +119,7 @@ mod tests {
     fn what_is_shown_can_be_applied_and_changes_nothing() {
         let text = "[[plan]]\nslug = \"a\"\nname = \"The \\\"A\\\"\"\nkind = \"company\"\nprices = [\"price_1\"]\n\
             lifetime_prices = [\"price_2\"]\ngrace = \"36h\"\ntrial_days = 7\nend = \"alumni\"\n\
-            seat_policy = \"reject\"\nseat_grace = \"3d\"\nproration = \"none\"\npaused_keeps_access = true\n\
+            seat_policy = \"reject\"\nseat_grace = \"3d\"\nproration = \"none\"\npromotion_codes = false\ntax = true\npaused_keeps_access = true\n\
             [[plan.role]]\nguild = \"1\"\nrole = \"2\"\n[[guild]]\nid = \"1\"\nalumni_role = \"3\"\n";
         let first = plans_file::read(text).unwrap();
         let shown = file(&first.plans, &first.guilds);

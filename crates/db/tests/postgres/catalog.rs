@@ -50,6 +50,8 @@ async fn a_plan_is_read_as_it_was_written_and_written_over() {
     row.seat_policy = "reject".to_owned();
     row.seat_grace_seconds = Some(60);
     row.proration = "none".to_owned();
+    row.promotion_codes = false;
+    row.tax = true;
     upsert_plan(&mut tx, &row).await.unwrap();
     assert_eq!(list_plans(&mut tx).await.unwrap(), [row, plan_row("guest", 1)]);
 }

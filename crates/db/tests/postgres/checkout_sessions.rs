@@ -16,26 +16,27 @@ async fn a_session_is_found_as_it_was_opened() {
         plan(&mut tx, "guest", &[]).await,
     );
     let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
-    insert_checkout(&mut tx, &parse("cs_1"), one, &council, at(0))
+    insert_checkout(&mut tx, &parse("cs_1"), one, &council, 0, at(0))
         .await
         .unwrap();
-    insert_checkout(&mut tx, &parse("cs_2"), other, &guest, at(0))
+    insert_checkout(&mut tx, &parse("cs_2"), other, &guest, 7, at(0))
         .await
         .unwrap();
-    let open = |id: &str, member_id, plan| Checkout {
+    let open = |id: &str, member_id, plan, trial_days| Checkout {
         id: parse(id),
         member_id,
         plan,
+        trial_days,
         state: CheckoutState::Open,
         subscription: None,
     };
     assert_eq!(
         find_checkout(&mut tx, &parse("cs_1")).await.unwrap(),
-        Some(open("cs_1", one, council))
+        Some(open("cs_1", one, council, 0))
     );
     assert_eq!(
         find_checkout(&mut tx, &parse("cs_2")).await.unwrap(),
-        Some(open("cs_2", other, guest))
+        Some(open("cs_2", other, guest, 7))
     );
     assert_eq!(find_checkout(&mut tx, &parse("cs_3")).await.unwrap(), None);
 }
@@ -47,7 +48,7 @@ async fn a_complete_session_stays_complete_and_an_expired_one_may_still_complete
     let council = plan(&mut tx, "council", &[]).await;
     let one = person(&mut tx, 1).await;
     for id in ["cs_1", "cs_2", "cs_3"] {
-        insert_checkout(&mut tx, &parse(id), one, &council, at(0))
+        insert_checkout(&mut tx, &parse(id), one, &council, 0, at(0))
             .await
             .unwrap();
     }
@@ -91,7 +92,7 @@ async fn open_sessions_of_a_time_are_listed_those_first_that_nobody_looked_at() 
         ("cs_5", 21),
         ("cs_6", 13),
     ] {
-        insert_checkout(&mut tx, &parse(id), one, &council, at(seconds))
+        insert_checkout(&mut tx, &parse(id), one, &council, 0, at(seconds))
             .await
             .unwrap();
     }

@@ -1,6 +1,6 @@
 //! `customers`: a link is made once and stays.
 
-use rolecall_db::customers::{find_customer_of, find_member_of, upsert_customer};
+use rolecall_db::customers::{find_customer_of, find_member_of, set_customer_gone, upsert_customer};
 
 use crate::support::{TestDb, at, parse, person};
 
@@ -80,4 +80,24 @@ async fn a_customer_is_whose_they_were_linked_to() {
         );
     }
     assert_eq!(find_member_of(&mut tx, &parse("cus_4")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_customer_that_is_gone_is_still_known_but_not_used() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    for (id, seconds) in [("cus_a", 1), ("cus_b", 2)] {
+        upsert_customer(&mut tx, &parse(id), Some(one), at(seconds))
+            .await
+            .unwrap();
+    }
+    set_customer_gone(&mut tx, &parse("cus_a"), at(9)).await.unwrap();
+    assert_eq!(
+        find_customer_of(&mut tx, one).await.unwrap(),
+        Some(parse("cus_b"))
+    );
+    assert_eq!(find_member_of(&mut tx, &parse("cus_a")).await.unwrap(), Some(one));
+    set_customer_gone(&mut tx, &parse("cus_b"), at(9)).await.unwrap();
+    assert_eq!(find_customer_of(&mut tx, one).await.unwrap(), None);
 }

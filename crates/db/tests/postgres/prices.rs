@@ -3,7 +3,10 @@
 use rolecall_db::{
     Transaction,
     catalog::{archive_plan, upsert_plan, upsert_plan_prices},
-    prices::{Price, PriceRead, list_prices_held_by, list_prices_on_sale, list_stale_prices, set_price_read},
+    prices::{
+        Price, PriceRead, list_prices_held_by, list_prices_on_sale, list_stale_prices, set_price_gone,
+        set_price_read,
+    },
     subscriptions::SubscriptionRead,
 };
 use rolecall_domain::ids::StripePriceId;
@@ -165,4 +168,46 @@ async fn a_person_holds_the_known_prices_of_their_own_subscriptions_on_sale_or_n
     let held = list_prices_held_by(&mut tx, other).await.unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((held[0].1.id.as_str(), &held[0].1.plan), ("price_3", &old));
+}
+
+#[tokio::test]
+async fn a_price_that_is_gone_is_off_sale_until_it_is_read_again() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    plan(&mut tx, "council", &["price_1", "price_2"]).await;
+    set_price_gone(&mut tx, &price("price_1"), at(5)).await.unwrap();
+    assert_eq!(on_sale(&mut tx).await, ["price_2"]);
+    let stale = list_stale_prices(&mut tx, at(5), 9).await.unwrap();
+    assert_eq!(stale, [price("price_2")]);
+    set_price_read(&mut tx, &price_read(&price("price_1"), true), at(6))
+        .await
+        .unwrap();
+    assert_eq!(on_sale(&mut tx).await, ["price_1", "price_2"]);
+}
+
+#[test]
+fn what_stripe_says_of_a_price_counts_more_than_the_plans_file() {
+    let sold = |lifetime, currency: Option<&str>, interval: Option<&str>| Price {
+        id: price("price_1"),
+        plan: parse("council"),
+        lifetime,
+        unit_amount: Some(900),
+        currency: currency.map(str::to_owned),
+        interval: interval.map(str::to_owned),
+        interval_count: None,
+    };
+    for (price, one_time, misnamed) in [
+        (sold(false, None, None), false, false),
+        (sold(true, None, None), true, false),
+        (sold(false, Some("eur"), Some("month")), false, false),
+        (sold(false, Some("eur"), None), true, false),
+        (sold(true, Some("eur"), None), true, false),
+        (sold(true, Some("eur"), Some("month")), false, true),
+    ] {
+        assert_eq!(
+            (price.is_one_time(), price.is_misnamed()),
+            (one_time, misnamed),
+            "{price:?}"
+        );
+    }
 }

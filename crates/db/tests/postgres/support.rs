@@ -203,6 +203,8 @@ pub(crate) fn plan_row(slug: &str, position: i32) -> PlanRow {
         seat_policy: "grace".to_owned(),
         seat_grace_seconds: None,
         proration: "always".to_owned(),
+        promotion_codes: true,
+        tax: false,
     }
 }
 

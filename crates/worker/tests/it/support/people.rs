@@ -15,7 +15,7 @@ use rolecall_db::{
     subscriptions::{StoredSubscription, list_subscriptions_of},
 };
 use rolecall_domain::{
-    ids::{DiscordUserId, GuildId, MemberId, RoleId, StripeCheckoutSessionId, StripePriceId},
+    ids::{DiscordUserId, GuildId, MemberId, RoleId, StripeCheckoutSessionId, StripePriceId, uuid_v7},
     trigger::Trigger,
 };
 use rolecall_queue::jobs::{ConvergeMember, FulfillCheckout, MemberJoined, MemberLeft, MemberRolesChanged};
@@ -135,6 +135,10 @@ impl World {
         purchase: Purchase,
         price: &str,
     ) -> StripeCheckoutSessionId {
+        let trial_days = match purchase {
+            Purchase::Subscription { trial_days } => trial_days.unwrap_or_default(),
+            Purchase::OneTime => 0,
+        };
         let new = NewCheckoutSession {
             purchase,
             price: StripePriceId::new(price),
@@ -151,7 +155,7 @@ impl World {
         let session = self
             .worker
             .stripe
-            .create_checkout_session(new, &person.email)
+            .create_checkout_session(new, &uuid_v7(self.now(), &*self.rng).to_string())
             .await
             .unwrap();
         let mut tx = self.worker.db.begin().await.unwrap();
@@ -160,6 +164,7 @@ impl World {
             &session.id,
             person.id,
             &"council".parse().unwrap(),
+            trial_days,
             self.now(),
         )
         .await

@@ -82,6 +82,8 @@ pub(crate) async fn apply_plan(conn: &mut Connection, slug: &str, price: &str, r
         seat_policy: "grace".to_owned(),
         seat_grace_seconds: None,
         proration: "always".to_owned(),
+        promotion_codes: true,
+        tax: false,
     };
     upsert_plan(conn, &row).await.unwrap();
     upsert_plan_prices(conn, &plan.slug, &[price], false)
