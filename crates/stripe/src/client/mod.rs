@@ -17,6 +17,7 @@ mod pulse;
 pub mod retry;
 pub mod subscriptions;
 mod transport;
+mod trials;
 mod webhook_endpoints;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a change of a subscription would cost.
+//! What a change of a subscription would cost, and the change.
 
 use chrono::{DateTime, Utc};
 use rolecall_domain::ids::{StripePriceId, StripeSubscriptionId};
@@ -6,11 +6,15 @@ use stripe_billing::invoice::{
     CreatePreviewInvoice, CreatePreviewInvoiceSubscriptionDetails,
     CreatePreviewInvoiceSubscriptionDetailsItems, CreatePreviewInvoiceSubscriptionDetailsProrationBehavior,
 };
+use stripe_billing::subscription::{
+    UpdateSubscription, UpdateSubscriptionItems, UpdateSubscriptionPaymentBehavior,
+    UpdateSubscriptionProrationBehavior,
+};
 
 use crate::{
     client::{Client, call::Call},
     error::StripeError,
-    types::preview::InvoicePreview,
+    types::{preview::InvoicePreview, subscription::Subscription},
 };
 
 /// How the rest of the running period is settled.
@@ -24,7 +28,7 @@ pub enum Proration {
     None,
 }
 
-/// A change to preview.
+/// A change to preview or to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionChange {
     /// What is changed.
@@ -52,6 +56,43 @@ impl Client {
             &*self.transport.rng,
         );
         self.transport.send(&call).await
+    }
+
+    /// Makes a change, once for each idempotency key. If it has to be paid at once and is not, nothing is
+    /// changed.
+    pub async fn change_subscription(
+        &self,
+        change: &SubscriptionChange,
+        idempotency_key: &str,
+    ) -> Result<Subscription, StripeError> {
+        let call = Call::write(
+            "POST /v1/subscriptions/{id}",
+            format!("the change of subscription {}", change.subscription),
+            &update(change),
+            idempotency_key,
+        )?;
+        self.transport.send(&call).await
+    }
+}
+
+fn update(change: &SubscriptionChange) -> UpdateSubscription {
+    use UpdateSubscriptionProrationBehavior as Behavior;
+
+    let mut item = UpdateSubscriptionItems::new();
+    item.id = Some(change.item.clone());
+    item.price = change.price.as_ref().map(|price| price.as_str().to_owned());
+    item.quantity = change.quantity;
+    let request = UpdateSubscription::new(change.subscription.as_str())
+        .items(vec![item])
+        .payment_behavior(UpdateSubscriptionPaymentBehavior::ErrorIfIncomplete)
+        .proration_behavior(match change.proration {
+            Proration::AlwaysInvoice => Behavior::AlwaysInvoice,
+            Proration::CreateProrations => Behavior::CreateProrations,
+            Proration::None => Behavior::None,
+        });
+    match change.proration_date {
+        Some(date) => request.proration_date(date.timestamp()),
+        None => request,
     }
 }
 

@@ -16,4 +16,5 @@ pub mod preview;
 pub mod price;
 pub mod subscription;
 pub(crate) mod tolerant;
+pub mod trial;
 pub mod webhook_endpoint;

@@ -75,4 +75,7 @@ pub struct Product {
     /// Whether it can be bought.
     #[serde(default)]
     pub active: Option<bool>,
+    /// Whether it was deleted: then Stripe tells only the id.
+    #[serde(default, deserialize_with = "tolerant::or_default")]
+    pub deleted: bool,
 }

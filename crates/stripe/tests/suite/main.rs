@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod calls;
+mod changing;
 mod objects;
 mod signature_vectors;
 mod support;
