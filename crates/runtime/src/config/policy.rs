@@ -19,12 +19,19 @@ pub struct PolicyConfig {
 impl PolicyConfig {
     /// Reads the section.
     pub fn from_env(reader: &mut Reader<'_>) -> Read<Self> {
-        let grace_period = reader.get(&registry::GRACE_PERIOD, parse::duration(POLICY_RANGE));
+        let grace_period = Self::grace_period_from_env(reader);
         let removals = reader.find(&registry::RECONCILE_MAX_REMOVALS, parse::number(0..=u32::MAX));
         Ok(Self {
             grace_period: grace_period?,
             reconcile_max_removals: removals?,
         })
+    }
+}
+
+impl PolicyConfig {
+    /// Reads `GRACE_PERIOD` alone, for who only has to know what a standing would be.
+    pub fn grace_period_from_env(reader: &mut Reader<'_>) -> Read<Duration> {
+        reader.get(&registry::GRACE_PERIOD, parse::duration(POLICY_RANGE))
     }
 }
 

@@ -232,7 +232,7 @@ variables! {
             "The sender of every mail.", "Rolecall <billing@example.com>";
     }
     "Policy and jobs" {
-        GRACE_PERIOD [Worker Cli] Default("7d"), Public,
+        GRACE_PERIOD [Api Worker Cli] Default("7d"), Public,
             "How long access stays after the first failed payment; a plan's own `grace` wins.", "7d";
         INVITE_TTL [Api Worker] Default("7d"), Public,
             "How long an invitation is good.", "7d";
