@@ -1,7 +1,8 @@
 //! The sections of the environment that the commands read: each only what it needs.
 
+use chrono::TimeDelta;
 use rolecall_runtime::{
-    config::{DatabaseConfig, RedisConfig, StripeConfig},
+    config::{DatabaseConfig, PolicyConfig, RedisConfig, StripeConfig},
     env::{ConfigError, Env, Service, registry},
 };
 
@@ -31,6 +32,12 @@ pub(crate) fn with_redis(env: &Env) -> Result<WithRedis, ConfigError> {
             redis: redis?,
         })
     })
+}
+
+/// How long access lasts after a failed payment where the plan does not say.
+pub(crate) fn default_grace(env: &Env) -> anyhow::Result<TimeDelta> {
+    let grace = env.read(Service::Cli, PolicyConfig::grace_period_from_env)?;
+    Ok(TimeDelta::from_std(grace)?)
 }
 
 /// How to call Stripe, where a key is given: without one, prices are checked later, by the worker.

@@ -8,6 +8,7 @@ mod config;
 mod host;
 mod output;
 mod plans;
+mod who;
 
 use std::process::ExitCode;
 

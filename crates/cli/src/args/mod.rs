@@ -1,14 +1,23 @@
 //! What can be asked on the command line.
 
 pub(crate) mod events;
+pub(crate) mod grants;
 pub(crate) mod jobs;
+pub(crate) mod members;
+pub(crate) mod policy;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use rolecall_runtime::version::version;
 
-use crate::args::{events::Events, jobs::Jobs};
+use crate::args::{
+    events::Events,
+    grants::Grants,
+    jobs::Jobs,
+    members::{Members, OfMember},
+    policy::PolicyCommand,
+};
 
 /// Runs a Rolecall installation: migrations, plans, staff, events, jobs, and why somebody has a role.
 #[derive(Debug, Parser)]
@@ -38,6 +47,17 @@ pub(crate) enum Command {
     /// Recurring jobs, queues, and jobs that were given up.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Plans that staff gives without payment.
+    #[command(subcommand)]
+    Grants(Grants),
+    /// What each standing means: access, roles, messages.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// People, and what happened to them.
+    #[command(subcommand)]
+    Members(Members),
+    /// Every message that was sent to a member or is owed to them.
+    Messages(OfMember),
     /// Why somebody has, or lacks, their roles.
     Why {
         /// A member id, a Discord user id or an e-mail address.

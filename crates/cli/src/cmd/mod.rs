@@ -2,10 +2,13 @@
 
 mod admin;
 mod events;
+mod grants;
 pub(crate) mod jobs;
+mod members;
 mod migrate;
 mod plans_apply;
 mod plans_show;
+mod policy;
 mod why;
 
 use std::process::ExitCode;
@@ -28,6 +31,10 @@ pub(crate) async fn run(command: Command, env: &Env, printer: &Printer) -> anyho
         Command::Admin(Admin::Grant { who }) => admin::grant(env, printer, &who).await,
         Command::Events(command) => events::run(env, printer, command).await,
         Command::Jobs(command) => jobs::run(env, printer, command).await,
+        Command::Grants(command) => grants::run(env, printer, command).await,
+        Command::Policy(command) => policy::run(env, printer, command).await,
+        Command::Members(command) => members::run(env, printer, command).await,
+        Command::Messages(of) => members::messages(env, printer, &of).await,
         Command::Why { who } => why::run(env, printer, &who).await,
     }
 }

@@ -3,24 +3,16 @@
 use std::{fmt::Write, process::ExitCode};
 
 use anyhow::bail;
-use rolecall_db::{
-    Connection,
-    discord_accounts::find_account,
-    members::{find_member, list_members_with_email},
-    why::{Why, WhyGuild, WhyRole, find_why},
-};
-use rolecall_domain::{
-    ids::{DiscordUserId, MemberId},
-    roles::Reason,
-};
+use rolecall_db::why::{Why, WhyGuild, WhyRole, find_why};
+use rolecall_domain::roles::Reason;
 use rolecall_runtime::env::Env;
 
-use crate::{config, host::Host, output::Printer};
+use crate::{config, host::Host, output::Printer, who};
 
-pub(super) async fn run(env: &Env, printer: &Printer, who: &str) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(env: &Env, printer: &Printer, name: &str) -> anyhow::Result<ExitCode> {
     let host = Host::new(&config::database(env)?)?;
     let mut tx = host.db.begin().await?;
-    let member_id = find(&mut tx, who).await?;
+    let member_id = who::find(&mut tx, name).await?;
     let why = find_why(&mut tx, member_id, host.clock.now()).await?;
     tx.commit().await?;
     let Some(why) = why else {
@@ -28,34 +20,6 @@ pub(super) async fn run(env: &Env, printer: &Printer, who: &str) -> anyhow::Resu
     };
     printer.answer(&why, text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The one member that is meant.
-async fn find(conn: &mut Connection, who: &str) -> anyhow::Result<MemberId> {
-    if let Ok(id) = who.parse::<MemberId>()
-        && let Some(member) = find_member(conn, id).await?
-    {
-        return Ok(member.id);
-    }
-    if let Ok(user_id) = who.parse::<DiscordUserId>()
-        && let Some(account) = find_account(conn, user_id).await?
-    {
-        return Ok(account.member_id);
-    }
-    match list_members_with_email(conn, who).await?.as_slice() {
-        [] => {
-            bail!("nobody is known as {who:?}: expected a member id, a Discord user id or an e-mail address")
-        }
-        [one] => Ok(*one),
-        several => {
-            let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
-            bail!(
-                "{} members have that address; name one of them: {}",
-                several.len(),
-                ids.join(", ")
-            )
-        }
-    }
 }
 
 fn text(why: &Why) -> String {

@@ -1,27 +1,23 @@
 //! Writes a file into the catalog: all of it, or nothing.
 
-use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection, DbError,
     catalog::{
         PlanRow, archive_plan, delete_prices_except, raise_catalog_version, replace_guilds,
         replace_plan_roles, upsert_plan, upsert_plan_prices,
     },
-    members::set_converge_due_for_all,
     subscriptions::rematch_plans,
 };
 use rolecall_domain::ids::StripePriceId;
 
 use crate::plans::file::PlansFile;
 
-/// Makes the catalog what the file says, and owes everybody a convergence. Returns the new version and
-/// how many people are converged.
+/// Makes the catalog what the file says, and returns its new version. The caller owes everybody a convergence.
 pub(crate) async fn apply(
     conn: &mut Connection,
     now_sold: &[PlanRow],
     file: &PlansFile,
-    now: DateTime<Utc>,
-) -> Result<(i64, u64), DbError> {
+) -> Result<i64, DbError> {
     let version = raise_catalog_version(conn).await?;
     for row in &file.plans {
         let slug = &row.plan.slug;
@@ -49,6 +45,5 @@ pub(crate) async fn apply(
     }
     replace_guilds(conn, &file.guilds).await?;
     rematch_plans(conn).await?;
-    let people = set_converge_due_for_all(conn, now).await?;
-    Ok((version, people))
+    Ok(version)
 }

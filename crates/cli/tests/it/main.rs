@@ -3,4 +3,6 @@
 
 mod events;
 mod jobs;
+mod people;
+mod policy;
 mod support;
