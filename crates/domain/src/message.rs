@@ -21,11 +21,13 @@ pub enum MessageKind {
     PaymentRecovered,
     /// The bank wants the payment confirmed.
     PaymentActionRequired,
+    /// The free days have ended at once: they had been used before.
+    TrialEnded,
 }
 
 impl MessageKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Welcome,
         Self::PaymentFailed,
         Self::GraceMidway,
@@ -33,6 +35,7 @@ impl MessageKind {
         Self::AccessRemoved,
         Self::PaymentRecovered,
         Self::PaymentActionRequired,
+        Self::TrialEnded,
     ];
 
     /// The word for it in SQL, JSON and logs.
@@ -45,6 +48,7 @@ impl MessageKind {
             Self::AccessRemoved => "access_removed",
             Self::PaymentRecovered => "payment_recovered",
             Self::PaymentActionRequired => "payment_action_required",
+            Self::TrialEnded => "trial_ended",
         }
     }
 }

@@ -5,10 +5,12 @@ use rolecall_db::{
     Connection,
     checkout_sessions::{Checkout, CheckoutState, find_checkout, set_checkout_state},
     customers::upsert_customer,
+    discord_accounts::find_account_of,
     inbox::database_time,
     members::lock_member,
     purchases::{PurchaseRead, find_purchase_mark, link_customer_purchases, write_purchase},
     subscriptions::{ReadMark, link_customer_subscriptions},
+    trials::{Trial, TrialState, insert_trial},
 };
 use rolecall_domain::{
     catalog::PlanSlug,
@@ -22,6 +24,8 @@ use crate::{
     ctx::Ctx,
     error::WorkError,
     sync::{Hint, named_member, sync_subscription},
+    timing::HINT_OVERDUE,
+    trials,
 };
 
 /// The metadata in which our Checkout names what it sells.
@@ -39,6 +43,8 @@ pub async fn fulfill(
 ) -> Result<Option<MemberId>, WorkError> {
     let (session, buyer) = read_and_keep(ctx, id).await?;
     if let Some(subscription) = &session.subscription {
+        // Before it is read, so that a second trial gives nothing, not even for a moment.
+        trials::settle_or_defer(ctx, subscription).await?;
         let hint = Hint {
             member_id: buyer,
             ..Hint::seen(seen_at)
@@ -105,6 +111,9 @@ async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Con
     if let Some(owner) = owner {
         lock_member(&mut tx, owner).await?;
     }
+    if let Some(opened) = &opened {
+        keep_trial(&mut tx, session, opened, now).await?;
+    }
     let mut something_new = false;
     if let Some(purchase) = purchase(&mut tx, ctx, read, opened.as_ref(), buyer.or(owner)).await? {
         if !write_purchase(&mut tx, &purchase, read.mark, now).await? {
@@ -123,6 +132,29 @@ async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Con
     };
     tx.commit().await?;
     Ok(Some((buyer, converged)))
+}
+
+/// Keeps that the session gave a trial, which is looked at before anything comes of it. Trials that the
+/// owner gives in Stripe's dashboard are the owner's to give.
+async fn keep_trial(
+    conn: &mut Connection,
+    session: &CheckoutSession,
+    opened: &Checkout,
+    now: DateTime<Utc>,
+) -> Result<(), WorkError> {
+    let Some(subscription) = session.subscription.as_ref().filter(|_| opened.trial_days > 0) else {
+        return Ok(());
+    };
+    let account = find_account_of(conn, opened.member_id).await?;
+    let trial = Trial {
+        subscription: subscription.clone(),
+        plan: opened.plan.clone(),
+        member_id: opened.member_id,
+        discord_user_id: account.map(|account| account.user_id),
+        state: TrialState::Unchecked,
+        attempts: 0,
+    };
+    Ok(insert_trial(conn, &trial, now + HINT_OVERDUE, now).await?)
 }
 
 /// What the session sold once; `None` if it sold a subscription, is not done, or sold nothing of ours.

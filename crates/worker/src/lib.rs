@@ -21,5 +21,6 @@ pub mod prices;
 mod service;
 pub mod sync;
 pub mod timing;
+pub mod trials;
 
 pub use crate::service::run;

@@ -1,16 +1,16 @@
 //! What the plans' prices cost, read from Stripe.
 
 use chrono::{DateTime, Utc};
-use rolecall_db::prices::{PriceRead, list_stale_prices, set_price_read};
-use rolecall_stripe::error::StripeError;
+use rolecall_db::prices::{PriceRead, list_stale_prices, set_price_gone, set_price_read};
+use rolecall_stripe::{error::StripeError, types::price::Price};
 
 use crate::{ctx::Ctx, error::WorkError};
 
 /// At most this many are read at a time.
 const BATCH: i64 = 50;
 
-/// Reads the prices that were not read since `read_before`. A price that Stripe does not know is left
-/// unread, and said so once a read.
+/// Reads the prices that were not read since `read_before`. A price that Stripe does not know, and one
+/// whose product cannot be bought, is taken off sale.
 pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, WorkError> {
     let mut tx = ctx.db.begin().await?;
     let stale = list_stale_prices(&mut tx, read_before, BATCH).await?;
@@ -20,7 +20,13 @@ pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, 
         let price = match ctx.stripe.get_price(id).await {
             Ok(price) => price,
             Err(StripeError::NotFound { .. }) => {
-                tracing::warn!(stripe.price_id = %id, "Stripe has no such price: correct the plans file");
+                tracing::warn!(
+                    stripe.price_id = %id,
+                    "Stripe has no such price, so it is off sale here: correct the plans file and apply it"
+                );
+                let mut tx = ctx.db.begin().await?;
+                set_price_gone(&mut tx, id, ctx.clock.now()).await?;
+                tx.commit().await?;
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -29,9 +35,15 @@ pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, 
             .recurring
             .as_ref()
             .map(|recurring| recurring.interval.as_str());
+        if !is_buyable(&price) {
+            tracing::warn!(
+                stripe.price_id = %id,
+                "the price or its product is archived or deleted at Stripe, so it is off sale here"
+            );
+        }
         let read = PriceRead {
             id,
-            active: price.active.unwrap_or(true),
+            active: is_buyable(&price),
             unit_amount: price.unit_amount,
             currency: &price.currency,
             interval,
@@ -46,4 +58,11 @@ pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, 
         done += 1;
     }
     Ok(done)
+}
+
+/// Whether Stripe sells it: neither it nor its product is archived or deleted.
+fn is_buyable(price: &Price) -> bool {
+    let product = price.product.as_ref().and_then(|product| product.object());
+    price.active.unwrap_or(true)
+        && product.is_none_or(|product| !product.deleted && product.active.unwrap_or(true))
 }

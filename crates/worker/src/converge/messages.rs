@@ -88,6 +88,26 @@ pub(crate) async fn owe_confirmation(
     Ok(desk.owed)
 }
 
+/// Owes the message that a trial has ended before its time, once for each subscription.
+pub(crate) async fn owe_end_of_trial(
+    conn: &mut Connection,
+    ctx: &Ctx,
+    member_id: MemberId,
+    subscription: &StripeSubscriptionId,
+    args: &MessageArgs,
+) -> Result<Vec<NotificationId>, WorkError> {
+    let mut desk = Desk {
+        conn,
+        ctx,
+        member_id,
+        now: ctx.clock.now(),
+        owed: Vec::new(),
+    };
+    let key = format!("{}:{subscription}", MessageKind::TrialEnded);
+    desk.owe_both_ways(MessageKind::TrialEnded, &key, args).await?;
+    Ok(desk.owed)
+}
+
 /// One person's messages within one transaction.
 struct Desk<'a> {
     conn: &'a mut Connection,

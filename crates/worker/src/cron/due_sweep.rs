@@ -16,6 +16,7 @@ use crate::{
     error::WorkError,
     prices,
     timing::{HINT_OVERDUE, send_again_at},
+    trials,
 };
 
 /// At most so many rows of a kind are taken up at a time; the next round takes up the rest.
@@ -34,6 +35,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     // Events that nobody holds are taken up by the pump of each worker.
     ctx.pump.look();
     let messages = send_messages(ctx).await?;
+    trials::settle_due(ctx, ctx.clock.now()).await?;
     let prices = prices::read_stale(ctx, ctx.clock.now() - PRICES_OLD).await?;
     Ok(format!(
         "{converged} people converged, {commands} role commands and {messages} messages sent again, {prices} prices read"

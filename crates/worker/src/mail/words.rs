@@ -139,6 +139,20 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             }),
             "If you have confirmed it already, there is nothing to do.",
         ),
+        MessageKind::TrialEnded => (
+            "Your free days had been used before",
+            vec![
+                format!(
+                    "Everybody gets the free days of a plan once, and so does every card. The free days of \
+                     {membership} had been used before, by you or with the same card."
+                ),
+                "So they have ended now, and the first payment was made today. If you do not want to stay, \
+                 cancel on your dashboard: nothing more is charged then."
+                    .to_owned(),
+            ],
+            to_dashboard,
+            "If you think that this is a mistake, tell the owners of the community.",
+        ),
     };
     Words {
         subject: subject.to_owned(),

@@ -23,3 +23,4 @@ mod replay;
 mod reversals;
 mod support;
 mod sync;
+mod trials;
