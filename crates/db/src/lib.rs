@@ -3,6 +3,7 @@
 //! Functions take a connection that stands inside a transaction opened by [`Database::begin`]; the
 //! caller owns the transaction, and nothing leaves the process before it is committed.
 
+pub mod alarms;
 pub mod audit;
 mod begin;
 pub mod breakers;
@@ -37,6 +38,9 @@ pub mod policy_change;
 pub mod prices;
 pub mod purchases;
 mod reach;
+pub mod reconcile_findings;
+pub mod reconcile_runs;
+pub mod reconcile_views;
 pub mod sessions;
 pub mod staff;
 pub mod subscriptions;
