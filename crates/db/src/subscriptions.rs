@@ -206,29 +206,54 @@ pub async fn insert_subscription(
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes a read over `version`, the one that was there when the read began. Says whether that one
-/// was still there: if not, another read was faster and this one must be made again.
+/// What became of a write over a certain version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Another read was faster: this one must be made again.
+    Overtaken,
+    /// It was written, and says what was known already.
+    Unchanged,
+    /// It was written, and says something new.
+    Changed,
+}
+
+impl Written {
+    /// Whether the read is what is stored now.
+    pub const fn is_stored(self) -> bool {
+        !matches!(self, Self::Overtaken)
+    }
+}
+
+/// Writes a read over `version`, the one that was there when the read began.
 pub async fn update_subscription(
     conn: &mut Connection,
     read: &SubscriptionRead,
     version: i64,
     now: DateTime<Utc>,
-) -> Result<bool, DbError> {
+) -> Result<Written, DbError> {
     let prices: Vec<String> = read
         .prices
         .iter()
         .map(|price| price.as_str().to_owned())
         .collect();
-    let done = sqlx::query!(
-        "UPDATE subscriptions
-         SET customer_id = $3, member_id = coalesce($4, member_id), price_ids = $6,
+    let unchanged = sqlx::query_scalar!(
+        r#"UPDATE subscriptions s
+         SET customer_id = $3, member_id = coalesce($4, s.member_id), price_ids = $6,
              -- A price that the plans file no longer names keeps the plan it was bought for.
-             plan_slug = CASE WHEN price_ids = $6 THEN coalesce($5, plan_slug) ELSE $5 END,
+             plan_slug = CASE WHEN s.price_ids = $6 THEN coalesce($5, s.plan_slug) ELSE $5 END,
              quantity = $7, status = $8, collection_paused = $9, current_period_end = $10,
              cancel_at_period_end = $11, cancel_at = $12, ended_at = $13, trial_end = $14,
              owed_since = $15, owed_invoice_url = $16, livemode = $17, read_started_at = $18,
-             updated_at = $19, version = version + 1
-         WHERE id = $1 AND version = $2",
+             updated_at = $19, version = s.version + 1
+         FROM subscriptions old
+         WHERE s.id = $1 AND s.version = $2 AND old.id = s.id
+         RETURNING (old.customer_id, old.member_id, old.price_ids, old.plan_slug, old.quantity, old.status,
+                    old.collection_paused, old.current_period_end, old.cancel_at_period_end, old.cancel_at,
+                    old.ended_at, old.trial_end, old.owed_since, old.owed_invoice_url, old.livemode)
+               IS NOT DISTINCT FROM
+                   (s.customer_id, s.member_id, s.price_ids, s.plan_slug, s.quantity, s.status,
+                    s.collection_paused, s.current_period_end, s.cancel_at_period_end, s.cancel_at,
+                    s.ended_at, s.trial_end, s.owed_since, s.owed_invoice_url, s.livemode) AS "unchanged!""#,
         read.id.as_str(),
         version,
         read.customer.as_str(),
@@ -249,9 +274,13 @@ pub async fn update_subscription(
         read.read_started_at,
         now,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(match unchanged {
+        None => Written::Overtaken,
+        Some(true) => Written::Unchanged,
+        Some(false) => Written::Changed,
+    })
 }
 
 /// Keeps what a convergence derived of a subscription.

@@ -111,7 +111,11 @@ async fn live(database: &Database, n: u32) -> Result<(), DbError> {
         quantity: 2 * read.quantity,
         ..read
     };
-    assert!(update_subscription(&mut tx, &doubled, 1, at(1)).await?);
+    assert!(
+        update_subscription(&mut tx, &doubled, 1, at(1))
+            .await?
+            .is_stored()
+    );
     insert_member_guild(&mut tx, guild(1), user(n.into()), member_id).await?;
     let desired = BTreeMap::from([(role(n.into()), std::collections::BTreeSet::new())]);
     set_desired(&mut tx, guild(1), user(n.into()), &desired).await?;

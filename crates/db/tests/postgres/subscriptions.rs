@@ -3,8 +3,9 @@
 use rolecall_db::{
     customers::upsert_customer,
     subscriptions::{
-        ReadMark, StoredSubscription, SubscriptionRead, find_owed_since, find_read_mark, insert_subscription,
-        link_customer_subscriptions, list_subscriptions_of, rematch_plans, set_standing, update_subscription,
+        ReadMark, StoredSubscription, SubscriptionRead, Written, find_owed_since, find_read_mark,
+        insert_subscription, link_customer_subscriptions, list_subscriptions_of, rematch_plans, set_standing,
+        update_subscription,
     },
 };
 use rolecall_domain::{
@@ -124,6 +125,7 @@ async fn every_part_of_a_read_is_written_over_the_version_before() {
         update_subscription(&mut tx, &full(2, "sub_1"), 1, at(0))
             .await
             .unwrap()
+            .is_stored()
     );
     // Everything but its id, and the version that counts writes.
     let sql = "SELECT (to_jsonb(s) - 'id' - 'version')::text FROM subscriptions s WHERE id = $1";
@@ -172,7 +174,10 @@ async fn of_many_writes_over_one_version_exactly_one_wins() {
                     ..read("sub_1")
                 };
                 let mut tx = database.begin().await.unwrap();
-                let won = update_subscription(&mut tx, &read, version, at(0)).await.unwrap();
+                let won = update_subscription(&mut tx, &read, version, at(0))
+                    .await
+                    .unwrap()
+                    .is_stored();
                 tx.commit().await.unwrap();
                 won.then_some(read.quantity)
             }
@@ -207,6 +212,39 @@ async fn of_many_first_reads_exactly_one_is_the_first() {
 }
 
 #[tokio::test]
+async fn a_read_that_says_what_was_known_is_told_from_one_that_says_something_new() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let first = read("sub_1");
+    subscribe(&mut tx, &first).await;
+    let later = SubscriptionRead {
+        read_started_at: at(500),
+        ..first.clone()
+    };
+    let written = update_subscription(&mut tx, &later, 1, at(500)).await.unwrap();
+    assert_eq!(written, Written::Unchanged);
+    let changes: [fn(&mut SubscriptionRead); 5] = [
+        |read| read.quantity += 1,
+        |read| read.current_period_end = Some(at(12_345)),
+        |read| read.owed_invoice_url = Some("https://elsewhere".to_owned()),
+        |read| read.cancel_at_period_end = !read.cancel_at_period_end,
+        |read| read.collection_paused = !read.collection_paused,
+    ];
+    let mut read = first;
+    for (version, change) in (2..).zip(changes) {
+        change(&mut read);
+        let written = update_subscription(&mut tx, &read, version, at(0)).await.unwrap();
+        assert_eq!(written, Written::Changed, "change {version}");
+    }
+    let mark = find_read_mark(&mut tx, &read.id).await.unwrap();
+    assert_eq!(
+        mark.map(|mark| mark.version),
+        Some(7),
+        "each of them counts as a write"
+    );
+}
+
+#[tokio::test]
 async fn a_write_over_a_version_that_is_gone_changes_nothing() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
@@ -215,7 +253,12 @@ async fn a_write_over_a_version_that_is_gone_changes_nothing() {
         quantity: 2,
         ..read("sub_1")
     };
-    assert!(update_subscription(&mut tx, &newer, 1, at(0)).await.unwrap());
+    assert!(
+        update_subscription(&mut tx, &newer, 1, at(0))
+            .await
+            .unwrap()
+            .is_stored()
+    );
     let older = SubscriptionRead {
         quantity: 1,
         ..read("sub_1")
@@ -225,13 +268,15 @@ async fn a_write_over_a_version_that_is_gone_changes_nothing() {
             !update_subscription(&mut tx, &older, version, at(0))
                 .await
                 .unwrap()
+                .is_stored()
         );
     }
     assert!(!insert_subscription(&mut tx, &older, at(0)).await.unwrap());
     assert!(
         !update_subscription(&mut tx, &read("sub_2"), 1, at(0))
             .await
-            .unwrap(),
+            .unwrap()
+            .is_stored(),
         "never read"
     );
     let quantity: i64 = sqlx::query_scalar("SELECT quantity FROM subscriptions")
@@ -258,13 +303,19 @@ async fn a_read_that_knows_nobody_keeps_whose_it_is() {
         update_subscription(&mut tx, &read("sub_1"), 1, at(0))
             .await
             .unwrap()
+            .is_stored()
     );
     assert_eq!(list_subscriptions_of(&mut tx, one).await.unwrap().len(), 1);
     let moved = SubscriptionRead {
         member_id: Some(other),
         ..read("sub_1")
     };
-    assert!(update_subscription(&mut tx, &moved, 2, at(0)).await.unwrap());
+    assert!(
+        update_subscription(&mut tx, &moved, 2, at(0))
+            .await
+            .unwrap()
+            .is_stored()
+    );
     assert_eq!(list_subscriptions_of(&mut tx, one).await.unwrap(), []);
     assert_eq!(list_subscriptions_of(&mut tx, other).await.unwrap().len(), 1);
 }
@@ -311,6 +362,7 @@ async fn a_standing_is_kept_with_its_date_and_access_is_never_forgotten() {
         update_subscription(&mut tx, &read("sub_1"), 1, at(0))
             .await
             .unwrap()
+            .is_stored()
     );
     let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
     assert_eq!(
@@ -462,14 +514,24 @@ async fn a_read_keeps_the_plan_of_a_price_that_is_no_longer_named_and_not_of_ano
         plan: None,
         ..bought.clone()
     };
-    assert!(update_subscription(&mut tx, &again, 1, at(1)).await.unwrap());
+    assert!(
+        update_subscription(&mut tx, &again, 1, at(1))
+            .await
+            .unwrap()
+            .is_stored()
+    );
     let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
     assert_eq!(stored[0].facts.plan, Some(council));
     let switched = SubscriptionRead {
         prices: vec![price("price_foreign")],
         ..again
     };
-    assert!(update_subscription(&mut tx, &switched, 2, at(2)).await.unwrap());
+    assert!(
+        update_subscription(&mut tx, &switched, 2, at(2))
+            .await
+            .unwrap()
+            .is_stored()
+    );
     let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
     assert_eq!(stored[0].facts.plan, None);
 }

@@ -15,7 +15,9 @@ use rolecall_db::{
     inbox::{InboxState, database_time},
     inbox_line::set_events_finished,
     members::{find_member, lock_member},
-    subscriptions::{ReadMark, SubscriptionRead, find_read_mark, insert_subscription, update_subscription},
+    subscriptions::{
+        ReadMark, SubscriptionRead, Written, find_read_mark, insert_subscription, update_subscription,
+    },
 };
 use rolecall_domain::{
     ids::{MemberId, StripeEventId, StripeSubscriptionId},
@@ -30,8 +32,11 @@ use crate::{
     sync::turns::Turn,
 };
 
+/// The metadata that our Checkout puts on what it sells.
+pub(crate) const MEMBER_METADATA: &str = "rolecall_member_id";
+
 /// A write that loses this many times is left for later.
-const MOST_READS: usize = 8;
+pub(crate) const MOST_READS: usize = 8;
 
 /// What was looked up is used without another look for this long, if nobody has read meanwhile.
 const FRESH: Duration = Duration::from_secs(1);
@@ -166,15 +171,20 @@ async fn write(
         Some(member_id) => lock_member(conn, member_id).await?,
         None => None,
     };
-    if !write_over(conn, &stored, mark, now).await? {
+    let written = write_over(conn, &stored, mark, now).await?;
+    if !written.is_stored() {
         return Ok(None);
     }
     finish(conn, ctx, hint).await?;
+    // Every change is converged in the transaction that writes it: what is as it was left nothing to do.
+    // What time alone changes is for the clock, and other causes are owed on their own.
     match stored.member_id.zip(owed) {
-        Some((member_id, owed)) => converge_locked(conn, ctx, member_id, owed, Trigger::Subscription, now)
-            .await
-            .map(Some),
-        None => Ok(Some(Converged::default())),
+        Some((member_id, owed)) if written == Written::Changed => {
+            converge_locked(conn, ctx, member_id, owed, Trigger::Subscription, now)
+                .await
+                .map(Some)
+        }
+        _ => Ok(Some(Converged::default())),
     }
 }
 
@@ -183,9 +193,10 @@ async fn write_over(
     read: &SubscriptionRead,
     mark: Option<ReadMark>,
     now: DateTime<Utc>,
-) -> Result<bool, WorkError> {
+) -> Result<Written, WorkError> {
     Ok(match mark {
-        None => insert_subscription(conn, read, now).await?,
+        None if insert_subscription(conn, read, now).await? => Written::Changed,
+        None => Written::Overtaken,
         Some(mark) => update_subscription(conn, read, mark.version, now).await?,
     })
 }

@@ -168,6 +168,25 @@ async fn fifty_events_at_once_cost_at_most_three_reads() {
 }
 
 #[tokio::test]
+async fn an_event_that_says_nothing_new_is_read_and_leaves_the_person_as_they_are() {
+    let world = World::start().await;
+    let (_, subscription) = world.council_member().await;
+    let person =
+        || world.rows("SELECT jsonb_build_object('row', m.ctid, 'written', m.xmin::text) FROM members m");
+    let (before, reads) = (person().await, world.reads(&subscription));
+    let object = world.stripe.object(&subscription).unwrap();
+    let again = made_up("evt_again", "customer.subscription.updated", &object);
+    world.deliver(&again).await.unwrap();
+    assert_eq!(world.reads(&subscription), reads + 1);
+    assert_eq!(person().await, before, "nobody is converged for it");
+    assert_eq!(world.count("pending").await, 0);
+    // And the next one that says something is not overlooked.
+    world.stripe.fail_payment(&subscription).unwrap();
+    world.follow().await;
+    assert_ne!(person().await, before);
+}
+
+#[tokio::test]
 async fn an_event_after_the_last_read_is_read_again() {
     let world = World::start().await;
     let (_, subscription) = world.council_member().await;
