@@ -2,8 +2,8 @@
 
 use rolecall_runtime::{
     config::{
-        DatabaseConfig, DrainConfig, HealthConfig, JobsConfig, MailConfig, PolicyConfig, RedisConfig,
-        StripeConfig, TelemetryConfig,
+        DatabaseConfig, DrainConfig, HealthConfig, JobsConfig, MailConfig, Origin, PolicyConfig, RedisConfig,
+        StripeConfig, TelemetryConfig, public_url_if_set,
     },
     env::{ConfigError, Env, Service},
 };
@@ -19,6 +19,8 @@ pub struct WorkerConfig {
     pub stripe: StripeConfig,
     /// How mail leaves, if it does.
     pub mail: Option<MailConfig>,
+    /// `PUBLIC_URL`: the origin that members see and Stripe sends events to, where it is known.
+    pub public_url: Option<Origin>,
     /// How jobs are repeated, and whether recurring ones run here.
     pub jobs: JobsConfig,
     /// What the owner decided for the whole installation.
@@ -39,6 +41,7 @@ impl WorkerConfig {
             let redis = RedisConfig::from_env(reader);
             let stripe = StripeConfig::from_env(reader);
             let mail = MailConfig::from_env(reader);
+            let public_url = public_url_if_set(reader);
             let jobs = JobsConfig::from_env(reader);
             let policy = PolicyConfig::from_env(reader);
             let health = HealthConfig::from_env(reader);
@@ -49,6 +52,7 @@ impl WorkerConfig {
                 redis: redis?,
                 stripe: stripe?,
                 mail: mail?,
+                public_url: public_url?,
                 jobs: jobs?,
                 policy: policy?,
                 health: health?,

@@ -41,10 +41,12 @@ pub struct Ctx {
     pub livemode: bool,
     /// Where mail leaves; none: it stays due to nobody.
     pub mailer: Option<Mailer>,
-    /// Where members find their dashboard, for links in mail.
+    /// The origin that members see: for links in mail, and for the address that Stripe sends events to.
     pub public_url: Option<String>,
     /// How long access stays after a failed payment, for plans that do not say.
     pub default_grace: TimeDelta,
+    /// How many people may lose access in one sweep without asking; `None`: the larger of 10 and 10 %.
+    pub max_removals: Option<u32>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance.

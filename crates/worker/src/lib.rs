@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod observe;
 pub mod payments;
 pub mod prices;
+pub mod reconcile;
 mod service;
 pub mod sync;
 pub mod timing;

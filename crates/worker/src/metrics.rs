@@ -1,9 +1,14 @@
 //! What the worker counts, declared in one place.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use rolecall_db::{due::DueRows, inbox_line::Backlog};
+use rolecall_db::{
+    alarms::{Alarm, Severity},
+    due::DueRows,
+    inbox_line::Backlog,
+    reconcile_runs::RunState,
+};
 
-use crate::sync::Synced;
+use crate::{cron::setup_check::CHECKS, sync::Synced};
 
 /// The worker's own counters; those of jobs and queues are the queue's.
 #[derive(Debug, Clone)]
@@ -17,10 +22,15 @@ pub struct Metrics {
     inbox_dead: IntGauge,
     inbox_oldest_age: IntGauge,
     due: IntGaugeVec,
+    runs: IntCounterVec,
+    alarms: IntGaugeVec,
 }
 
 /// What becomes of events.
 const OUTCOMES: [&str; 5] = ["read", "covered", "ignored", "failed", "dead"];
+
+/// What sweeps of everything come to.
+const RUN_OUTCOMES: [RunState; 3] = [RunState::Done, RunState::Held, RunState::Failed];
 
 impl Metrics {
     /// Registers the counters, at zero.
@@ -48,9 +58,33 @@ impl Metrics {
             &["kind"],
         )?;
         registry.register(Box::new(due.clone()))?;
+        let runs = IntCounterVec::new(
+            Opts::new(
+                "rolecall_worker_reconcile_runs_total",
+                "Sweeps of everything at Stripe by what they came to",
+            ),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(runs.clone()))?;
+        for outcome in RUN_OUTCOMES {
+            runs.with_label_values(&[outcome.as_str()]);
+        }
+        let alarms = IntGaugeVec::new(
+            Opts::new(
+                "rolecall_worker_alarms",
+                "What is wrong with the set-up now, by check",
+            ),
+            &["alarm"],
+        )?;
+        registry.register(Box::new(alarms.clone()))?;
+        for check in CHECKS {
+            alarms.with_label_values(&[check]);
+        }
         Ok(Self {
             events,
             due,
+            runs,
+            alarms,
             inbox_pending: gauge(
                 "rolecall_worker_inbox_pending",
                 "Kept events that wait for their effect",
@@ -97,6 +131,22 @@ impl Metrics {
         self.inbox_dead.set(backlog.dead);
         let age = backlog.oldest.map_or(0, |oldest| (now - oldest).num_seconds());
         self.inbox_oldest_age.set(age.max(0));
+    }
+
+    /// Counts a sweep that has come to something.
+    pub(crate) fn count_run(&self, state: RunState) {
+        if RUN_OUTCOMES.contains(&state) {
+            self.runs.with_label_values(&[state.as_str()]).inc();
+        }
+    }
+
+    /// Shows what is wrong with the set-up.
+    pub(crate) fn show_alarms(&self, alarms: &[Alarm]) {
+        for check in CHECKS {
+            let is_wrong = |alarm: &Alarm| alarm.name == check && alarm.severity == Severity::Alarm;
+            let wrong = alarms.iter().any(is_wrong);
+            self.alarms.with_label_values(&[check]).set(i64::from(wrong));
+        }
     }
 
     /// Shows what is owed to the outside.

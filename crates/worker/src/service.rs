@@ -5,7 +5,8 @@ use std::{net::TcpListener, sync::Arc};
 use anyhow::Context;
 use chrono::TimeDelta;
 use rolecall_db::{
-    Database, DatabaseOptions, DbError, PoolerMode, due::count_due, inbox_line::count_backlog,
+    Database, DatabaseOptions, DbError, PoolerMode, alarms::list_alarms, due::count_due,
+    inbox_line::count_backlog,
 };
 use rolecall_domain::clock::{Clock, Rng, random_bytes};
 use rolecall_queue::{Documents, Host, Link, LinkOptions, Options, Producer, Queue, Registry, RetrySchedule};
@@ -164,10 +165,8 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         stripe,
         livemode: config.stripe.mode.is_live(),
         mailer,
-        public_url: config
-            .mail
-            .as_ref()
-            .and_then(|mail| Some(mail.public_url.as_ref()?.as_str().to_owned())),
+        public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        max_removals: config.policy.reconcile_max_removals,
         default_grace: TimeDelta::from_std(config.policy.grace_period)?,
         clock,
         rng,
@@ -203,8 +202,10 @@ async fn measure_database(ctx: &Ctx) -> Result<(), DbError> {
     let mut tx = ctx.db.begin().await?;
     let backlog = count_backlog(&mut tx).await?;
     let due = count_due(&mut tx).await?;
+    let alarms = list_alarms(&mut tx).await?;
     tx.commit().await?;
     ctx.metrics.show_backlog(&backlog, ctx.clock.now());
     ctx.metrics.show_due(&due);
+    ctx.metrics.show_alarms(&alarms);
     Ok(())
 }

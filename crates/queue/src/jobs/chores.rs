@@ -66,7 +66,15 @@ impl Job for SendNotification {
 }
 
 /// The names of the cron jobs that the worker knows.
-pub const CRON_JOBS: [&str; 4] = ["due_sweep", "grace_expiry", "retention", "stripe_events_sweep"];
+pub const CRON_JOBS: [&str; 7] = [
+    "due_sweep",
+    "grace_expiry",
+    "reconcile",
+    "retention",
+    "setup_check",
+    "stale_subscriptions",
+    "stripe_events_sweep",
+];
 
 /// Do what a cron job does, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +92,26 @@ impl Job for RunCron {
     /// The next tick does it again.
     const MAX_ATTEMPTS: u32 = 3;
     /// A reconciliation reads everything there is at Stripe and Discord.
+    const TIMEOUT: Duration = Duration::from_mins(30);
+    const QUEUES: &'static [Queue] = &[Queue::Jobs];
+
+    fn queue(&self) -> Queue {
+        Queue::Jobs
+    }
+}
+
+/// Work on a run that compares what is kept with what Stripe says. The run itself stands in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconcile {
+    /// The run.
+    pub run_id: Uuid,
+}
+
+impl Job for Reconcile {
+    const KIND: &'static str = "reconcile";
+    /// The sweeper hints at it again.
+    const MAX_ATTEMPTS: u32 = 3;
+    /// It reads everything there is at Stripe.
     const TIMEOUT: Duration = Duration::from_mins(30);
     const QUEUES: &'static [Queue] = &[Queue::Jobs];
 
@@ -143,6 +171,10 @@ mod tests {
                 event_id: "evt_1".parse().unwrap(),
             },
             r#"{"event_id":"evt_1"}"#,
+        );
+        assert_golden(
+            &Reconcile { run_id: Uuid::nil() },
+            r#"{"run_id":"00000000-0000-0000-0000-000000000000"}"#,
         );
         assert_golden(&SyncPlans {}, "{}");
     }

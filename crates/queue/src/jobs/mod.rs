@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use crate::jobs::{
     account_events::{ConvergeMember, FulfillCheckout},
-    chores::{CRON_JOBS, ProcessEvent, RunCron, SendNotification, SyncPlans, SyncSubscription},
+    chores::{CRON_JOBS, ProcessEvent, Reconcile, RunCron, SendNotification, SyncPlans, SyncSubscription},
     discord_events::{GuildObserved, MemberJoined, MemberLeft, MemberRolesChanged, ObservedRole},
     messages::{MessageOutcome, MessageResult, SendDirectMessage},
     role_commands::{ApplyRoles, Lane},
@@ -57,7 +57,7 @@ impl Policy {
 }
 
 /// The policies of all kinds.
-pub const POLICIES: [Policy; 16] = [
+pub const POLICIES: [Policy; 17] = [
     Policy::of::<StripeEvent>(),
     Policy::of::<ConvergeMember>(),
     Policy::of::<FulfillCheckout>(),
@@ -73,6 +73,7 @@ pub const POLICIES: [Policy; 16] = [
     Policy::of::<ProcessEvent>(),
     Policy::of::<SendNotification>(),
     Policy::of::<RunCron>(),
+    Policy::of::<Reconcile>(),
     Policy::of::<SyncPlans>(),
 ];
 

@@ -84,14 +84,14 @@ impl HttpConfig {
 
 /// `PUBLIC_URL`, which other sections refer to as well.
 pub(crate) fn public_url(reader: &mut Reader<'_>) -> Read<Origin> {
-    match optional_public_url(reader)? {
+    match public_url_if_set(reader)? {
         Some(public_url) => Ok(public_url),
         None => Err(reader.missing(&registry::PUBLIC_URL)),
     }
 }
 
 /// `PUBLIC_URL` where the service can do without.
-pub(crate) fn optional_public_url(reader: &mut Reader<'_>) -> Read<Option<Origin>> {
+pub fn public_url_if_set(reader: &mut Reader<'_>) -> Read<Option<Origin>> {
     let app_env = AppEnv::from_env(reader);
     let public_url = reader.find(&registry::PUBLIC_URL, Origin::parse)?;
     let is_plain = public_url.as_ref().is_some_and(|url| !url.is_https());

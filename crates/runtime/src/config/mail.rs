@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    config::{Origin, http::optional_public_url},
+    config::{Origin, http::public_url_if_set},
     env::{Read, Reader, parse, registry},
 };
 
@@ -23,7 +23,7 @@ impl MailConfig {
     pub fn from_env(reader: &mut Reader<'_>) -> Read<Option<Self>> {
         let smtp_url = reader.find(&registry::SMTP_URL, parse_smtp_url);
         let from = reader.find(&registry::MAIL_FROM, parse_sender);
-        let public_url = optional_public_url(reader);
+        let public_url = public_url_if_set(reader);
         match (smtp_url?, from?) {
             (Some(smtp_url), Some(from)) => Ok(Some(Self {
                 smtp_url,

@@ -23,7 +23,7 @@ pub use discord_bot::{DiscordBotConfig, Intent, LeaseConfig};
 pub use discord_oauth::{DiscordApiConfig, DiscordOauthConfig};
 pub use drain::DrainConfig;
 pub use encryption::{EncryptionKey, EncryptionKeys};
-pub use http::{HealthConfig, HttpConfig};
+pub use http::{HealthConfig, HttpConfig, public_url_if_set};
 pub use jobs::{JobsConfig, RetrySchedule};
 pub use mail::MailConfig;
 pub use network::IpNetwork;

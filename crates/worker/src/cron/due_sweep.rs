@@ -14,7 +14,7 @@ use crate::{
     converge::{command, converge_each},
     ctx::Ctx,
     error::WorkError,
-    prices,
+    prices, reconcile,
     timing::{HINT_OVERDUE, send_again_at},
     trials,
 };
@@ -35,6 +35,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     // Events that nobody holds are taken up by the pump of each worker.
     ctx.pump.look();
     let messages = send_messages(ctx).await?;
+    reconcile::hint_abandoned(ctx).await?;
     trials::settle_due(ctx, ctx.clock.now()).await?;
     let prices = prices::read_stale(ctx, ctx.clock.now() - PRICES_OLD).await?;
     Ok(format!(

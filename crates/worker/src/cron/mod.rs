@@ -4,7 +4,10 @@
 
 pub mod due_sweep;
 mod grace_expiry;
+mod reconcile;
 mod retention;
+pub(crate) mod setup_check;
+mod stale_subscriptions;
 mod stripe_events_sweep;
 pub mod ticker;
 
@@ -43,7 +46,7 @@ impl CronJob {
 }
 
 /// All of them.
-pub static JOBS: [CronJob; 4] = [
+pub static JOBS: [CronJob; 7] = [
     CronJob {
         name: "due_sweep",
         every: TimeDelta::seconds(10),
@@ -55,9 +58,24 @@ pub static JOBS: [CronJob; 4] = [
         run: |ctx| Box::pin(grace_expiry::run(ctx)),
     },
     CronJob {
+        name: "reconcile",
+        every: TimeDelta::hours(6),
+        run: |ctx| Box::pin(reconcile::run(ctx)),
+    },
+    CronJob {
         name: "retention",
         every: TimeDelta::hours(1),
         run: |ctx| Box::pin(retention::run(ctx)),
+    },
+    CronJob {
+        name: "setup_check",
+        every: TimeDelta::minutes(15),
+        run: |ctx| Box::pin(setup_check::run(ctx)),
+    },
+    CronJob {
+        name: "stale_subscriptions",
+        every: TimeDelta::hours(1),
+        run: |ctx| Box::pin(stale_subscriptions::run(ctx)),
     },
     CronJob {
         name: "stripe_events_sweep",

@@ -5,6 +5,7 @@ pub mod discord_events;
 pub mod fulfill_checkout;
 pub mod message_outcome;
 pub mod process_event;
+pub mod reconcile;
 pub mod role_outcome;
 pub mod run_cron;
 pub mod send_notification;
@@ -39,6 +40,7 @@ pub fn registry() -> Registry<Ctx> {
         .handle(send_notification::run)
         .handle(sync_plans::run)
         .handle(run_cron::run)
+        .handle(reconcile::run)
         .handle(role_outcome::run)
         .handle(message_outcome::run)
         .handle(discord_events::joined)

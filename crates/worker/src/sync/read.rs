@@ -17,10 +17,11 @@ use rolecall_stripe::types::{
     subscription::{PauseReason, Subscription},
 };
 
-use crate::{ctx::Ctx, error::WorkError, sync::named_member};
-
-/// The metadata that our Checkout puts on what it sells.
-const MEMBER_METADATA: &str = "rolecall_member_id";
+use crate::{
+    ctx::Ctx,
+    error::WorkError,
+    sync::{MEMBER_METADATA, named_member},
+};
 
 /// What Stripe answered.
 pub(super) struct Read {

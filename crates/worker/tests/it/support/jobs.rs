@@ -116,6 +116,7 @@ async fn run_job(worker: &Arc<Ctx>, job: &Taken, attempt: Attempt) -> Result<(),
         "sync_subscription" => handlers::sync_subscription::run(ctx, job.args(), attempt).await,
         "send_notification" => handlers::send_notification::run(ctx, job.args(), attempt).await,
         "sync_plans" => handlers::sync_plans::run(ctx, job.args(), attempt).await,
+        "reconcile" => handlers::reconcile::run(ctx, job.args(), attempt).await,
         "run_cron" => handlers::run_cron::run(ctx, job.args(), attempt).await,
         other => panic!("nobody handles {other}"),
     }

@@ -338,6 +338,7 @@ fn context(
         livemode: false,
         mailer: Some(Mailer::new(&mail.smtp_url().into(), "Council <hello@council.example>").unwrap()),
         public_url: Some("https://council.example".to_owned()),
+        max_removals: None,
         default_grace: plans::GRACE,
         clock: clock.clone(),
         rng: rng.clone(),
