@@ -19,6 +19,7 @@ mod keys;
 pub mod lease;
 mod link;
 mod metrics;
+mod newest;
 mod producer;
 pub mod pub_sub;
 mod registry;
@@ -43,6 +44,7 @@ pub use crate::{
     keys::{Keys, Queue, UnknownQueue},
     link::{InvalidRedisUrl, Link, LinkOptions, in_plain_words},
     metrics::Metrics,
+    newest::{Seen, newest},
     producer::{Producer, Push, PushError, Pushed},
     registry::Registry,
     retry::{EmptySchedule, RetrySchedule},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rolecall_queue::JobError;
+use rolecall_queue::{Job, JobError, Seen, jobs::SyncPlans, newest};
 use tokio::sync::mpsc;
 
 use crate::support::{Probe, Rig, quick, soon, until};
@@ -96,4 +96,32 @@ async fn the_stats_tell_how_full_a_queue_is_and_how_long_it_waits() {
         .redis(&["ZADD", "{test:jobs}:delayed", "0", "0|0|overdue"])
         .await;
     assert!(rig.stats().await.oldest_age > Duration::from_hours(1));
+}
+
+#[tokio::test]
+async fn the_new_end_of_a_queue_can_be_seen_without_taking_anything() {
+    let rig = Rig::start().await;
+    let jobs = (0..10).map(|n| (Probe::new(n), rig.push()));
+    rig.producer.push_all(jobs).await.unwrap();
+    let queue = Probe::new(0).queue();
+    let numbers = |seen: &[Seen<Probe>]| {
+        seen.iter()
+            .map(|seen| seen.job.as_ref().unwrap().n)
+            .collect::<Vec<_>>()
+    };
+
+    let seen = newest::<Probe>(&rig.link, queue, None, 4).await.unwrap();
+    assert_eq!(numbers(&seen), [9, 8, 7, 6]);
+    let (eighth, ninth) = (&seen[1].entry, &seen[0].entry);
+    let later = newest::<Probe>(&rig.link, queue, Some(eighth), 4).await.unwrap();
+    assert_eq!(numbers(&later), [9]);
+    assert!(
+        newest::<Probe>(&rig.link, queue, Some(ninth), 4)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let strange = newest::<SyncPlans>(&rig.link, queue, None, 1).await.unwrap();
+    assert!(strange[0].job.is_none(), "of another kind");
+    assert_eq!(rig.stats().await.depth, 10, "all of them still wait");
 }
