@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use rolecall_db::{
     DbError,
     inbox::InboxState,
@@ -16,7 +17,10 @@ use rolecall_db::{
 };
 use rolecall_domain::ids::{StripeEventId, StripeInvoiceId, StripeSubscriptionId};
 use rolecall_queue::jobs::StripeEvent;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use crate::{
     ctx::Ctx,
@@ -41,6 +45,17 @@ const CROWD: usize = 32;
 pub struct Keeper {
     waiting: Mutex<VecDeque<Request>>,
     writing: tokio::sync::Mutex<()>,
+    /// Events come in faster than they are kept.
+    pub(super) crowded: Notify,
+}
+
+/// Where an event waits to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Before all that wait.
+    Front,
+    /// In turn.
+    Back,
 }
 
 /// An event could not be kept; its job tries again.
@@ -66,11 +81,25 @@ struct Entrant {
 
 /// Keeps an event, once, and hands it to the pump. When this returns `Ok`, Postgres has it.
 pub async fn keep(ctx: &Arc<Ctx>, event: StripeEvent, traceparent: Option<String>) -> Result<(), NotKept> {
-    let entrant = Arc::new(Entrant::new(event, traceparent));
+    keep_at(ctx, Arc::new(Entrant::new(event, traceparent)), Place::Back).await
+}
+
+/// Keeps events, each by itself; how that went is for nobody to know.
+pub(super) async fn keep_all(
+    ctx: &Arc<Ctx>,
+    events: impl Iterator<Item = (StripeEvent, Option<String>)>,
+    place: Place,
+) {
+    let kept =
+        events.map(|(event, traceparent)| keep_at(ctx, Arc::new(Entrant::new(event, traceparent)), place));
+    join_all(kept).await;
+}
+
+async fn keep_at(ctx: &Arc<Ctx>, entrant: Arc<Entrant>, place: Place) -> Result<(), NotKept> {
     loop {
         let (answer, mut answered) = oneshot::channel();
         let entrant = Arc::clone(&entrant);
-        ctx.keeper.waiting().push_back(Request { entrant, answer });
+        ctx.keeper.add(Request { entrant, answer }, place);
         let answer = loop {
             tokio::select! {
                 biased;
@@ -92,6 +121,7 @@ async fn write_some(ctx: &Arc<Ctx>) {
     }
     if more || batch.len() >= CROWD {
         ctx.pump.crowd(Instant::now());
+        ctx.keeper.crowded.notify_one();
     }
     let entrants: Vec<&Entrant> = batch.iter().map(|request| &*request.entrant).collect();
     let kept = match write(ctx, &entrants).await {
@@ -257,6 +287,14 @@ impl Entrant {
 }
 
 impl Keeper {
+    fn add(&self, request: Request, place: Place) {
+        let mut waiting = self.waiting();
+        match place {
+            Place::Front => waiting.push_front(request),
+            Place::Back => waiting.push_back(request),
+        }
+    }
+
     /// What is written next, and whether more is waiting.
     fn take(&self) -> (Vec<Request>, bool) {
         let mut waiting = self.waiting();

@@ -9,6 +9,7 @@ mod effect;
 mod failure;
 pub mod keep;
 pub mod line;
+mod lookout;
 mod pause;
 pub mod pump;
 pub mod refill;

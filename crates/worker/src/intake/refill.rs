@@ -21,6 +21,7 @@ use crate::{
     intake::{
         keep::{HOLD, LastWrites},
         line::{Arrival, Waiting},
+        lookout,
         subject::{Subject, dates_debt, first_failure},
     },
 };
@@ -36,10 +37,21 @@ const BATCH: usize = 512;
 pub async fn run(ctx: Arc<Ctx>, stop: CancellationToken, kept: CancellationToken) -> Result<(), Infallible> {
     ctx.pump.open();
     ctx.pump.start(&ctx);
+    tokio::join!(lookout::run(&ctx, &stop), tend_until(&ctx, &stop));
+    ctx.pump.close().await;
+    kept.cancelled().await;
+    let held = ctx.pump.clear();
+    if let Err(error) = hold(&ctx, &held, true).await {
+        tracing::warn!(%error, events = held.len(), "events could not be let go of; others take them up a little later");
+    }
+    Ok(())
+}
+
+async fn tend_until(ctx: &Arc<Ctx>, stop: &CancellationToken) {
     let mut look_at = Instant::now();
     while !stop.is_cancelled() {
-        let resume = tend(&ctx, look_at <= Instant::now()).await;
-        ctx.pump.start(&ctx);
+        let resume = tend(ctx, look_at <= Instant::now()).await;
+        ctx.pump.start(ctx);
         if look_at <= Instant::now() {
             look_at = Instant::now() + LOOK_EVERY;
         }
@@ -50,13 +62,6 @@ pub async fn run(ctx: Arc<Ctx>, stop: CancellationToken, kept: CancellationToken
             () = tokio::time::sleep_until(wake) => {}
         }
     }
-    ctx.pump.close().await;
-    kept.cancelled().await;
-    let held = ctx.pump.clear();
-    if let Err(error) = hold(&ctx, &held, true).await {
-        tracing::warn!(%error, events = held.len(), "events could not be let go of; others take them up a little later");
-    }
-    Ok(())
 }
 
 /// One round. Returns when work may go on that is held up.

@@ -140,6 +140,26 @@ async fn who_has_just_paid_overtakes_a_burst_of_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_pays_behind_thousands_of_events_that_nobody_has_kept_is_kept_before_most_of_them() {
+    let world = World::start().await;
+    let nobody = world.buy_as_nobody(0);
+    let object = json!({ "id": nobody, "object": "subscription" });
+    let burst = (0..3_000).map(|n| updated(&format!("evt_burst{n}"), &object));
+    world.push(burst.collect::<Vec<_>>()).await;
+    let person = world.person().await;
+    let subscription = world.buy(&person, COUNCIL);
+    let object = world.stripe.object(&subscription).unwrap();
+    world.push([updated("evt_paid", &object)]).await;
+
+    let workers = Workers::start(&world, &["worker-1"]);
+    until(async || world.count("done").await == 3_001).await;
+    workers.stop().await;
+    let kept_earlier = "SELECT to_jsonb(count(*)) FROM inbox WHERE seen_at < (SELECT seen_at FROM inbox WHERE event_id = 'evt_paid')";
+    let kept_earlier = world.rows(kept_earlier).await[0].as_u64().unwrap();
+    assert!(kept_earlier < 1_500, "{kept_earlier} of 3000 were kept before it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poison_event_among_a_thousand_stops_no_other() {
     let world = World::start().await;
     let subscriptions: Vec<String> = (0..20).map(|n| world.buy_as_nobody(n)).collect();
