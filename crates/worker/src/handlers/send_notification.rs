@@ -67,6 +67,11 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
             tracing::warn!(notification.id = %notification.id, %error, "a message could not be sent yet");
             Ok(())
         }
+        // The row has it, and it is no fault that anybody could find in the job.
+        Err(error) if error.has_no_way() => {
+            tracing::info!(notification.id = %notification.id, %error, "a message has no way to its addressee");
+            Ok(())
+        }
         Err(error) => Err(JobError::cancel(error)),
     }
 }
@@ -89,6 +94,14 @@ impl SendError {
             Self::NoAccount => false,
             Self::Hand(_) => true,
         }
+    }
+
+    /// Whether there is nowhere to send it: no address, no account, or no mail server at all.
+    const fn has_no_way(&self) -> bool {
+        matches!(
+            self,
+            Self::Mail(MailError::NoAddress | MailError::Off) | Self::NoAccount
+        )
     }
 }
 

@@ -13,6 +13,7 @@ mod due_rows;
 mod dunning;
 mod events_sweep;
 mod grace;
+mod grants;
 mod histories;
 mod mail;
 mod observe;
