@@ -5,6 +5,7 @@ pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod members;
 pub(crate) mod policy;
+pub(crate) mod reconcile;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use crate::args::{
     jobs::Jobs,
     members::{Members, OfMember},
     policy::PolicyCommand,
+    reconcile::Reconcile,
 };
 
 /// Runs a Rolecall installation: migrations, plans, staff, events, jobs, and why somebody has a role.
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Recurring jobs, queues, and jobs that were given up.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Compare what is kept with what Stripe says, and mend what differs. Exits with 1 if a dry run finds
+    /// something, or if the run is held.
+    Reconcile(Reconcile),
     /// Plans that staff gives without payment.
     #[command(subcommand)]
     Grants(Grants),

@@ -9,6 +9,7 @@ mod migrate;
 mod plans_apply;
 mod plans_show;
 mod policy;
+mod reconcile;
 mod why;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub(crate) async fn run(command: Command, env: &Env, printer: &Printer) -> anyho
         Command::Admin(Admin::Grant { who }) => admin::grant(env, printer, &who).await,
         Command::Events(command) => events::run(env, printer, command).await,
         Command::Jobs(command) => jobs::run(env, printer, command).await,
+        Command::Reconcile(asked) => reconcile::run(env, printer, &asked).await,
         Command::Grants(command) => grants::run(env, printer, command).await,
         Command::Policy(command) => policy::run(env, printer, command).await,
         Command::Members(command) => members::run(env, printer, command).await,

@@ -5,4 +5,5 @@ mod events;
 mod jobs;
 mod people;
 mod policy;
+mod reconcile;
 mod support;
