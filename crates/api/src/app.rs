@@ -66,6 +66,12 @@ fn everything_else() -> Scope {
             "POST",
             post().to(pages::checkout::post_portal),
         ))
+        .service(changing())
+        .service(only(
+            "/billing/change/preview",
+            "POST",
+            post().to(pages::change::post_preview),
+        ))
         .service(only("/events", "GET", get().to(live::get_events)))
         .service(only("/auth/discord/login", "GET", get().to(sign_in::login)))
         .service(only("/auth/discord/callback", "GET", get().to(sign_in::callback)))
@@ -94,6 +100,16 @@ fn api() -> Scope {
             post().to(json::billing::post_portal),
         ))
         .service(only(
+            "/billing/change/preview",
+            "POST",
+            post().to(json::billing::post_change_preview),
+        ))
+        .service(only(
+            "/billing/change",
+            "POST",
+            post().to(json::billing::post_change),
+        ))
+        .service(only(
             "/admin/members/{member_id}/why",
             "GET",
             get().to(json::admin::why::get_why),
@@ -110,6 +126,14 @@ fn api() -> Scope {
         ))
         .service(only("/admin/jobs", "GET", get().to(json::admin::jobs::get_jobs)))
         .default_service(web::to(not_found))
+}
+
+/// The page on which a plan is chosen, and the form that changes it.
+fn changing() -> Resource {
+    resource("/billing/change")
+        .route(read().to(pages::change::get_change))
+        .route(post().to(pages::change::post_change))
+        .default_service(web::to(|| refuse_method("GET, HEAD, POST")))
 }
 
 /// GET and HEAD.

@@ -2,12 +2,12 @@
 //! and nothing else: the sweeper finds what is owed.
 
 use rolecall_domain::{
-    ids::{MemberId, StripeCheckoutSessionId, StripeEventId, uuid_v7},
+    ids::{MemberId, StripeCheckoutSessionId, StripeEventId, StripeSubscriptionId, uuid_v7},
     trigger::Trigger,
 };
 use rolecall_queue::{
     Job, Push,
-    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent},
+    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent, SyncSubscription},
 };
 
 use crate::{http::context::Trace, state::State};
@@ -37,6 +37,19 @@ pub(crate) async fn fulfill_checkout(state: &State, trace: &Trace, session_id: S
 /// Asks the worker to let an event take effect again.
 pub(crate) async fn process_event(state: &State, trace: &Trace, event_id: StripeEventId) {
     push(state, trace, &ProcessEvent { event_id }).await;
+}
+
+/// Tells the worker that a subscription was changed at Stripe, which tells it too.
+pub(crate) async fn subscription_changed(
+    state: &State,
+    trace: &Trace,
+    subscription_id: StripeSubscriptionId,
+) {
+    let job = SyncSubscription {
+        subscription_id,
+        reason: Trigger::Subscription.as_str().to_owned(),
+    };
+    push(state, trace, &job).await;
 }
 
 async fn push<J: Job>(state: &State, trace: &Trace, job: &J) {

@@ -16,6 +16,7 @@ use rolecall_db::{
     member_roles::{MemberRole, list_member_roles},
     members::{Member, find_member},
     prices::{Price, list_prices_held_by},
+    purchases::{StoredPurchase, list_purchases_of},
     subscriptions::{StoredSubscription, list_subscriptions_of},
 };
 use rolecall_domain::{
@@ -34,6 +35,8 @@ pub(crate) struct Account {
     pub(crate) member: Member,
     pub(crate) discord: Option<DiscordAccount>,
     pub(crate) subscriptions: Vec<StoredSubscription>,
+    /// What they bought once.
+    pub(crate) purchases: Vec<StoredPurchase>,
     pub(crate) prices: BTreeMap<StripeSubscriptionId, Price>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) guilds: Vec<(MemberGuild, Vec<MemberRole>)>,
@@ -110,6 +113,7 @@ impl Account {
             return Ok(None);
         };
         let subscriptions = list_subscriptions_of(conn, member_id).await?;
+        let purchases = list_purchases_of(conn, member_id).await?;
         let grants = list_grants_of(conn, member_id).await?;
         let mut guilds = Vec::new();
         for guild in list_member_guilds(conn, member_id).await? {
@@ -125,6 +129,7 @@ impl Account {
             holdings: subscriptions
                 .iter()
                 .map(StoredSubscription::last_holding)
+                .chain(purchases.iter().map(StoredPurchase::last_holding))
                 .collect(),
             grants: grants.clone(),
         };
@@ -137,6 +142,7 @@ impl Account {
             standing: facts.standing(now),
             has_customer: find_customer_of(conn, member_id).await?.is_some(),
             subscriptions,
+            purchases,
             grants,
         }))
     }

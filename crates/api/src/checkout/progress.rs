@@ -74,6 +74,15 @@ pub(crate) struct Progress {
     pub(crate) settled: bool,
 }
 
+/// Where the money stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payment {
+    Expected,
+    TakesDays,
+    Arrived,
+    GivenUp,
+}
+
 /// Where the roles of the plan stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Roles {
@@ -86,37 +95,66 @@ enum Roles {
 /// The progress of `checkout` for its buyer.
 pub(crate) fn progress(checkout: &Checkout, account: &Account) -> Progress {
     let plan = account.names.catalog.plans.get(&checkout.plan);
-    let is_paid = checkout.state == CheckoutState::Complete;
-    let is_recorded = is_paid
-        && account.subscriptions.iter().any(|stored| {
-            let is_it = checkout.subscription.as_ref() == Some(&stored.facts.id);
-            is_it
-                && matches!(
-                    stored.standing,
-                    Standing::Active | Standing::Trial | Standing::Grace { .. }
-                )
-        });
+    let payment = payment_of(checkout, account);
+    let is_recorded = payment == Payment::Arrived && is_recorded(checkout, account);
     let roles = plan.map_or(Roles::OnTheWay, |plan| roles_of(plan, &account.guilds));
-    let (title, text) = words(checkout.state, is_recorded, roles);
+    let (title, text) = words(payment, is_recorded, roles);
+    let ended = matches!(payment, Payment::GivenUp | Payment::TakesDays);
     Progress {
         plan: account.names.plan(Some(&checkout.plan)),
         title,
         text,
         steps: vec![
-            paid_step(checkout.state),
-            recorded_step(is_paid, is_recorded),
+            paid_step(payment),
+            recorded_step(payment == Payment::Arrived, is_recorded),
             role_step(is_recorded, roles),
         ],
         finished: is_recorded && roles == Roles::Given,
-        settled: checkout.state == CheckoutState::Expired || is_recorded && roles != Roles::OnTheWay,
+        settled: ended || is_recorded && roles != Roles::OnTheWay,
     }
 }
 
-fn words(state: CheckoutState, is_recorded: bool, roles: Roles) -> (&'static str, &'static str) {
-    match (state, is_recorded, roles) {
-        (CheckoutState::Expired, ..) => (
+/// Where the money stands. What was bought once, and from a bank account, is paid days later.
+fn payment_of(checkout: &Checkout, account: &Account) -> Payment {
+    match checkout.state {
+        CheckoutState::Open => Payment::Expected,
+        CheckoutState::Expired => Payment::GivenUp,
+        CheckoutState::Complete => match account.purchases.iter().find(|stored| stored.id == checkout.id) {
+            Some(purchase) if !purchase.paid => Payment::TakesDays,
+            _ => Payment::Arrived,
+        },
+    }
+}
+
+/// Whether what was bought is kept and counts.
+fn is_recorded(checkout: &Checkout, account: &Account) -> bool {
+    let counts = |standing| {
+        matches!(
+            standing,
+            Standing::Active | Standing::Trial | Standing::Grace { .. }
+        )
+    };
+    let subscribed = account
+        .subscriptions
+        .iter()
+        .any(|stored| checkout.subscription.as_ref() == Some(&stored.facts.id) && counts(stored.standing));
+    let bought = account
+        .purchases
+        .iter()
+        .any(|stored| stored.id == checkout.id && counts(stored.standing));
+    subscribed || bought
+}
+
+fn words(payment: Payment, is_recorded: bool, roles: Roles) -> (&'static str, &'static str) {
+    match (payment, is_recorded, roles) {
+        (Payment::GivenUp, ..) => (
             "This purchase was not finished",
             "Nothing was charged. You can choose a plan again.",
+        ),
+        (Payment::TakesDays, ..) => (
+            "Thank you",
+            "Your bank sends the money, which takes a few days. Everything else then happens by itself: you can \
+             close this page.",
         ),
         (_, true, Roles::Given) => ("You are in", "Your roles are on Discord. Welcome."),
         (_, true, Roles::NotOnServer) => (
@@ -135,11 +173,12 @@ fn words(state: CheckoutState, is_recorded: bool, roles: Roles) -> (&'static str
     }
 }
 
-fn paid_step(state: CheckoutState) -> Step {
-    let (state, text) = match state {
-        CheckoutState::Complete => (StepState::Done, "Stripe has confirmed it."),
-        CheckoutState::Open => (StepState::Now, "Waiting for Stripe’s confirmation."),
-        CheckoutState::Expired => (
+fn paid_step(payment: Payment) -> Step {
+    let (state, text) = match payment {
+        Payment::Arrived => (StepState::Done, "Stripe has confirmed it."),
+        Payment::Expected => (StepState::Now, "Waiting for Stripe’s confirmation."),
+        Payment::TakesDays => (StepState::Now, "On its way from your bank."),
+        Payment::GivenUp => (
             StepState::Stuck,
             "The payment page was closed or ran out of time.",
         ),
@@ -214,45 +253,51 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(state: CheckoutState, is_recorded: bool, roles: Roles, title: &str, states: [StepState; 3]) {
-        let is_paid = state == CheckoutState::Complete;
+    fn check(payment: Payment, is_recorded: bool, roles: Roles, title: &str, states: [StepState; 3]) {
         let steps = [
-            paid_step(state),
-            recorded_step(is_paid, is_recorded),
+            paid_step(payment),
+            recorded_step(payment == Payment::Arrived, is_recorded),
             role_step(is_recorded, roles),
         ];
         assert_eq!(
             steps.map(|step| step.state),
             states,
-            "{state:?} {is_recorded} {roles:?}"
+            "{payment:?} {is_recorded} {roles:?}"
         );
-        assert_eq!(words(state, is_recorded, roles).0, title);
+        assert_eq!(words(payment, is_recorded, roles).0, title);
     }
 
     #[test]
     fn a_purchase_goes_step_by_step() {
-        use CheckoutState::{Complete, Expired, Open};
+        use Payment::{Arrived, Expected, GivenUp, TakesDays};
         use StepState::{Done, Later, Now, Stuck};
-        check(Open, false, Roles::OnTheWay, "Thank you", [Now, Later, Later]);
-        check(Complete, false, Roles::OnTheWay, "Thank you", [Done, Now, Later]);
-        check(Complete, true, Roles::OnTheWay, "Thank you", [Done, Done, Now]);
-        check(Complete, true, Roles::Given, "You are in", [Done, Done, Done]);
         check(
-            Complete,
+            TakesDays,
+            false,
+            Roles::OnTheWay,
+            "Thank you",
+            [Now, Later, Later],
+        );
+        check(Expected, false, Roles::OnTheWay, "Thank you", [Now, Later, Later]);
+        check(Arrived, false, Roles::OnTheWay, "Thank you", [Done, Now, Later]);
+        check(Arrived, true, Roles::OnTheWay, "Thank you", [Done, Done, Now]);
+        check(Arrived, true, Roles::Given, "You are in", [Done, Done, Done]);
+        check(
+            Arrived,
             true,
             Roles::NotOnServer,
             "Almost there",
             [Done, Done, Stuck],
         );
         check(
-            Complete,
+            Arrived,
             true,
             Roles::HeldUp,
             "Your membership is running",
             [Done, Done, Stuck],
         );
         check(
-            Expired,
+            GivenUp,
             false,
             Roles::OnTheWay,
             "This purchase was not finished",

@@ -56,12 +56,35 @@ pub(crate) enum ApiError {
     PriceNotOfPlan,
     #[error("seats for companies cannot be bought here yet")]
     CompanyPlanUnavailable,
-    #[error("this price is paid once for ever, which cannot be bought here yet")]
-    LifetimePriceUnavailable,
     #[error("a plan for one person is bought once, not several times")]
     QuantityNotOne,
-    #[error("the plan is held already; send \"confirm\": true to buy it once more")]
+    #[error("the quantity has to be between 1 and {most}")]
+    QuantityOutOfRange { most: i64 },
+    #[error(
+        "the plan is held already: send \"again\": true to buy it once more, or change the membership that is held \
+         by POST /api/v1/billing/change"
+    )]
     AlreadySubscribed,
+    #[error("the price is not sold any more")]
+    PriceGone,
+    #[error("Stripe bills one account in one currency, and something that is held is paid in another one")]
+    OtherCurrency,
+    #[error("the code or the discount is not valid any more")]
+    DiscountEnded,
+    #[error("the card was declined, so nothing was changed")]
+    CardDeclined,
+    #[error("the bank wants the payment confirmed, so nothing was changed")]
+    PaymentUnconfirmed,
+    #[error("the subscription has ended")]
+    SubscriptionEnded,
+    #[error("a bill of the subscription is still open: it has to be paid first")]
+    PaymentOwed,
+    #[error("that is what the subscription is for already")]
+    NothingToChange,
+    #[error("{reason}")]
+    PlanNotChangeable { reason: &'static str },
+    #[error("the change comes to another sum than the preview did; ask for a new preview")]
+    PreviewOutdated,
     #[error("nothing has been bought yet, so there is no billing to manage")]
     NoBillingAccount,
     #[error("calling Stripe")]
@@ -108,9 +131,19 @@ impl ApiError {
             Self::PlanNotOnSale { .. } => Code::PlanNotOnSale,
             Self::PriceNotOfPlan => Code::PriceNotOfPlan,
             Self::CompanyPlanUnavailable => Code::CompanyPlanUnavailable,
-            Self::LifetimePriceUnavailable => Code::LifetimePriceUnavailable,
             Self::QuantityNotOne => Code::QuantityNotOne,
+            Self::QuantityOutOfRange { .. } => Code::QuantityOutOfRange,
             Self::AlreadySubscribed => Code::AlreadySubscribed,
+            Self::PriceGone => Code::PriceGone,
+            Self::OtherCurrency => Code::OtherCurrency,
+            Self::DiscountEnded => Code::DiscountEnded,
+            Self::CardDeclined => Code::CardDeclined,
+            Self::PaymentUnconfirmed => Code::PaymentUnconfirmed,
+            Self::SubscriptionEnded => Code::SubscriptionEnded,
+            Self::PaymentOwed => Code::PaymentOwed,
+            Self::NothingToChange => Code::NothingToChange,
+            Self::PlanNotChangeable { .. } => Code::PlanNotChangeable,
+            Self::PreviewOutdated => Code::PreviewOutdated,
             Self::NoBillingAccount => Code::NoBillingAccount,
             Self::Stripe(error) if error.is_transient() => Code::StripeUnavailable,
             Self::Stripe(_) => Code::StripeRefused,

@@ -87,6 +87,7 @@ fn words(code: Code, request: &HttpRequest) -> Words {
         ),
         _ => sign_in_words(code)
             .or_else(|| buying_words(code))
+            .or_else(|| changing_words(code))
             .unwrap_or_else(|| {
                 (
                     "Please go back and try again. If it happens again, tell the owners.",
@@ -136,19 +137,51 @@ fn sign_in_words(code: Code) -> Option<Words> {
 
 fn buying_words(code: Code) -> Option<Words> {
     let text = match code {
-        Code::PlanNotOnSale | Code::PriceNotOfPlan | Code::QuantityNotOne => {
+        Code::PlanNotOnSale | Code::PriceNotOfPlan | Code::QuantityNotOne | Code::QuantityOutOfRange => {
             "The plans may have changed since you opened the page."
+        }
+        Code::PriceGone => "Nothing was charged. The owners have been told; please choose another price.",
+        Code::OtherCurrency => {
+            "Nothing was charged. You already pay for something in another currency, and Stripe bills one account \
+             in one currency. Choose a price in the currency that you pay in, or end the other membership first."
+        }
+        Code::DiscountEnded => {
+            "Nothing was charged. The code or discount has ended since you saw the price; you can buy without it."
         }
         Code::CompanyPlanUnavailable => {
             "Plans for teams are being prepared. You can join with a plan for one person today."
         }
-        Code::LifetimePriceUnavailable => {
-            "Paying once for ever is being prepared. You can join by subscription today."
+        Code::NoBillingAccount => {
+            "There are no bills or cards of yours at Stripe. They are there as soon as you buy something."
         }
-        Code::NoBillingAccount => "You have not bought anything yet.",
         Code::StripeUnavailable => "Nothing was charged. Please try again in a minute.",
         Code::StripeRefused => "Nothing was charged. This is a fault of this site; please tell its owners.",
         _ => return None,
     };
     Some((text, "See the plans", "/plans".to_owned()))
+}
+
+fn changing_words(code: Code) -> Option<Words> {
+    let text = match code {
+        Code::CardDeclined => {
+            "Nothing was changed or charged. Put another card on file under “Manage billing” on your membership \
+             page, and try again."
+        }
+        Code::PaymentUnconfirmed => {
+            "Nothing was changed or charged. Your bank does not let this card be charged without you: put another \
+             one on file under “Manage billing”, and try again."
+        }
+        Code::SubscriptionEnded => "What has ended cannot be changed. You can choose a plan again.",
+        Code::PaymentOwed => "Please pay the open bill first; then you can change your plan.",
+        Code::NothingToChange => "There is nothing to change, and nothing was charged.",
+        Code::PlanNotChangeable => {
+            "Only plans of the same kind, paid again and again in the same currency, can be changed into each \
+             other. You can end this one and choose the other."
+        }
+        Code::PreviewOutdated => {
+            "Nothing was changed or charged. What it costs has changed since you saw the sum: please look again."
+        }
+        _ => return None,
+    };
+    Some((text, "Your membership", "/dashboard".to_owned()))
 }

@@ -1,4 +1,5 @@
-//! `POST /api/v1/checkout` and `POST /api/v1/billing/portal`.
+//! `POST /api/v1/checkout`, `POST /api/v1/billing/portal`, and changing a plan:
+//! `POST /api/v1/billing/change/preview` and `POST /api/v1/billing/change`.
 
 use actix_web::{HttpResponse, web};
 use rolecall_domain::ids::StripeCheckoutSessionId;
@@ -7,10 +8,13 @@ use url::Url;
 
 use crate::{
     checkout::{
+        change::{Wish, make_change, preview_change},
         portal::open_portal,
         start::{Order, start},
     },
     error::ApiError,
+    http::context::Trace,
+    json::uncached,
     session::SignedIn,
     state::State,
 };
@@ -19,9 +23,20 @@ use crate::{
 pub(crate) struct CheckoutBody {
     plan: String,
     price: Option<String>,
-    quantity: Option<u64>,
+    quantity: Option<i64>,
+    /// They know that they have the plan already.
     #[serde(default)]
-    confirm: bool,
+    again: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChangeBody {
+    subscription_id: String,
+    plan: String,
+    price: Option<String>,
+    quantity: Option<i64>,
+    /// The change is made only if it comes to this sum, in the smallest unit of the currency.
+    amount_due: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -45,7 +60,7 @@ pub(crate) async fn post_checkout(
         plan: &body.plan,
         price: body.price.as_deref(),
         quantity: body.quantity.unwrap_or(1),
-        confirmed: body.confirm,
+        again: body.again,
     };
     let started = start(&state, signed_in, order).await?;
     Ok(HttpResponse::Created().json(Opened {
@@ -61,4 +76,36 @@ pub(crate) async fn post_portal(
 ) -> Result<HttpResponse, ApiError> {
     let url = open_portal(&state, signed_in).await?;
     Ok(HttpResponse::Ok().json(Portal { url }))
+}
+
+impl ChangeBody {
+    fn wish(&self) -> Wish<'_> {
+        Wish {
+            subscription: &self.subscription_id,
+            plan: &self.plan,
+            price: self.price.as_deref(),
+            quantity: self.quantity,
+        }
+    }
+}
+
+/// Says what a change would cost.
+pub(crate) async fn post_change_preview(
+    signed_in: SignedIn,
+    body: web::Json<ChangeBody>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let (_, quote) = preview_change(&state, signed_in, body.wish()).await?;
+    Ok(uncached(&quote))
+}
+
+/// Makes a change, and says what it cost.
+pub(crate) async fn post_change(
+    signed_in: SignedIn,
+    trace: Trace,
+    body: web::Json<ChangeBody>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let quote = make_change(&state, &trace, signed_in, body.wish(), body.amount_due).await?;
+    Ok(uncached(&quote))
 }

@@ -5,7 +5,15 @@ pub(crate) mod billing;
 pub(crate) mod me;
 pub(crate) mod plans;
 
+use actix_web::{HttpResponse, http::header};
 use serde::Serialize;
+
+/// What is personal, or changes: no cache may keep it.
+pub(crate) fn uncached(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(body)
+}
 
 /// A list as every list is answered.
 #[derive(Debug, Serialize)]

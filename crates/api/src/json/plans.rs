@@ -14,6 +14,8 @@ struct Plan {
     slug: PlanSlug,
     name: String,
     kind: PlanKind,
+    /// For who has not had the plan before, with prices that are paid again and again.
+    trial_days: u32,
     prices: Vec<Price>,
 }
 
@@ -25,6 +27,8 @@ struct Price {
     /// Missing for what is paid once.
     interval: Option<String>,
     interval_count: Option<i32>,
+    /// Bought once, for ever.
+    lifetime: bool,
 }
 
 /// Lists the plans.
@@ -36,10 +40,12 @@ pub(crate) async fn get_plans(state: web::Data<State>) -> Result<HttpResponse, A
         slug: offer.plan.slug,
         name: offer.plan.name,
         kind: offer.plan.kind,
+        trial_days: offer.plan.trial_days,
         prices: offer
             .prices
             .into_iter()
             .map(|price| Price {
+                lifetime: price.is_one_time(),
                 id: price.id,
                 unit_amount: price.unit_amount,
                 currency: price.currency,

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use crate::{
     checkout::{
+        held::Held,
         portal::open_portal,
         start::{Order, start},
     },
@@ -27,7 +28,7 @@ pub(crate) struct CheckoutForm {
     #[serde(default)]
     price: String,
     #[serde(default)]
-    confirm: String,
+    again: String,
 }
 
 #[derive(Template)]
@@ -37,6 +38,8 @@ struct AlreadyPage<'a> {
     plan: String,
     slug: &'a str,
     price: &'a str,
+    /// The subscription that could be changed instead.
+    changeable: Option<String>,
 }
 
 /// Leads to Checkout; through sign-in for who is not signed in yet.
@@ -53,12 +56,12 @@ pub(crate) async fn post_checkout(
         plan: &form.plan,
         price: Some(form.price.as_str()).filter(|price| !price.is_empty()),
         quantity: 1,
-        confirmed: form.confirm == "yes",
+        again: form.again == "yes",
     };
     match start(&state, signed_in, order).await {
         Ok(started) => leave(&state, &request, &started.url, "the payment page"),
         Err(ApiError::SessionEnded) => Ok(see_other(&chosen(&form).login_path())),
-        Err(ApiError::AlreadySubscribed) => already(&request, &state, &form).await,
+        Err(ApiError::AlreadySubscribed) => already(&request, &state, signed_in, &form).await,
         Err(error) => Err(error),
     }
 }
@@ -75,10 +78,12 @@ fn chosen(form: &CheckoutForm) -> Next {
 async fn already(
     request: &HttpRequest,
     state: &State,
+    signed_in: SignedIn,
     form: &CheckoutForm,
 ) -> Result<HttpResponse, ApiError> {
     let mut tx = state.database.begin().await?;
     let catalog = load_catalog(&mut tx).await?;
+    let held = Held::load(&mut tx, signed_in.member_id).await?;
     tx.commit().await?;
     let plan = catalog
         .plans
@@ -90,6 +95,7 @@ async fn already(
         plan: plan.unwrap_or_else(|| form.plan.clone()),
         slug: &form.plan,
         price: &form.price,
+        changeable: held.changeable().map(|stored| stored.facts.id.to_string()),
     })
 }
 
@@ -112,13 +118,13 @@ mod tests {
         let form = CheckoutForm {
             plan: "council".to_owned(),
             price: "price_1".to_owned(),
-            confirm: String::new(),
+            again: String::new(),
         };
         assert_eq!(chosen(&form).as_str(), "/plans?chosen=council&price=price_1");
         let odd = CheckoutForm {
             plan: "a&b=//c".to_owned(),
             price: String::new(),
-            confirm: String::new(),
+            again: String::new(),
         };
         assert_eq!(chosen(&odd).as_str(), "/plans?chosen=a%26b%3D%2F%2Fc&price=");
     }

@@ -34,7 +34,11 @@ pub(crate) async fn get_landing(
     if let Some(name) = names.community() {
         state.community.set(name);
     }
-    let recurring = || prices.iter().filter(|price| !price.lifetime);
+    let recurring = || {
+        prices
+            .iter()
+            .filter(|price| !price.is_one_time() && !price.is_misnamed())
+    };
     let mut kinds: Vec<_> = recurring()
         .map(|price| (&price.currency, &price.interval, price.interval_count))
         .collect();

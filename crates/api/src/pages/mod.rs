@@ -1,5 +1,6 @@
 //! The pages: rendered here, plain forms, whole without JavaScript.
 
+pub(crate) mod change;
 pub(crate) mod checkout;
 pub(crate) mod claim;
 pub(crate) mod dashboard;

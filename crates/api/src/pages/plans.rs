@@ -2,15 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use rolecall_db::{prices::Price, subscriptions::list_subscriptions_of};
 use rolecall_domain::catalog::PlanKind;
 use serde::Deserialize;
 
 use crate::{
     account::Names,
     checkout::{
+        held::Held,
         offer::{Offer, list_offers},
-        start::holds,
     },
     error::ApiError,
     pages::{
@@ -26,6 +25,8 @@ use crate::{
 struct PlansPage {
     frame: Frame,
     plans: Vec<PlanCard>,
+    /// The subscription that could be changed instead of buying one more.
+    changeable: Option<String>,
 }
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ struct PlanCard {
     name: String,
     amount: Option<String>,
     every: Option<String>,
-    trial_days: u32,
+    free_days: FreeDays,
     roles: Vec<String>,
     company: bool,
     held: bool,
@@ -46,6 +47,28 @@ impl PlanCard {
     /// The price shown is the first of several.
     fn is_from(&self) -> bool {
         self.choices.len() > 1 && !self.chosen
+    }
+}
+
+/// The free days of a plan, as this visitor sees them.
+#[derive(Debug)]
+enum FreeDays {
+    None,
+    Offered(u32),
+    /// They are for others.
+    Used,
+}
+
+impl FreeDays {
+    fn offered(&self) -> Option<u32> {
+        match self {
+            Self::Offered(days) => Some(*days),
+            Self::None | Self::Used => None,
+        }
+    }
+
+    fn are_used(&self) -> bool {
+        matches!(self, Self::Used)
     }
 }
 
@@ -73,31 +96,33 @@ pub(crate) async fn get_plans(
     let mut tx = state.database.begin().await?;
     let names = Names::load(&mut tx).await?;
     let offers = list_offers(&mut tx).await?;
-    let subscriptions = match visitor.0 {
-        Some(signed_in) => list_subscriptions_of(&mut tx, signed_in.member_id).await?,
-        None => Vec::new(),
+    let held = match visitor.0 {
+        Some(signed_in) => Held::load(&mut tx, signed_in.member_id).await?,
+        None => Held::default(),
     };
     tx.commit().await?;
     if let Some(name) = names.community() {
         state.community.set(name);
     }
-    let is_new = subscriptions.is_empty();
-    let cards = offers.iter().map(|offer| {
-        let held = subscriptions.iter().any(|stored| holds(stored, &offer.plan.slug));
-        card(offer, &names, held, is_new, &query)
-    });
+    let cards = offers.iter().map(|offer| card(offer, &names, &held, &query));
     let mut frame = Frame::new(&state, &request, "Plans", Here::Plans);
     frame.signed_in = visitor.0.is_some();
     html(&PlansPage {
         plans: cards.collect(),
+        changeable: held.changeable().map(|stored| stored.facts.id.to_string()),
         frame,
     })
 }
 
-fn card(offer: &Offer, names: &Names, held: bool, is_new: bool, query: &PlansQuery) -> PlanCard {
+fn card(offer: &Offer, names: &Names, held: &Held, query: &PlansQuery) -> PlanCard {
     let plan = &offer.plan;
-    // What is paid once for ever cannot be bought here yet.
-    let prices: Vec<&Price> = offer.prices.iter().filter(|price| !price.lifetime).collect();
+    let prices = offer.prices.as_slice();
+    // Of several prices some may come with free days.
+    let free_days = match offer.recurring().next().map_or(0, |_| plan.trial_days) {
+        0 => FreeDays::None,
+        _ if !held.may_try(&plan.slug) => FreeDays::Used,
+        days => FreeDays::Offered(days),
+    };
     let chosen = query.chosen.as_deref() == Some(plan.slug.as_str());
     let wanted = prices
         .iter()
@@ -107,16 +132,16 @@ fn card(offer: &Offer, names: &Names, held: bool, is_new: bool, query: &PlansQue
     PlanCard {
         slug: plan.slug.to_string(),
         name: plan.name.clone(),
-        amount: shown.and_then(|price| text::amount(price)),
-        every: shown.and_then(|price| text::every(price)),
-        trial_days: if is_new { plan.trial_days } else { 0 },
+        amount: shown.and_then(text::amount),
+        every: shown.and_then(text::every),
+        free_days,
         roles: plan
             .roles
             .iter()
             .map(|role| role_text(names, role.guild, role.role))
             .collect(),
         company: plan.kind == PlanKind::Company,
-        held,
+        held: held.holds(&plan.slug),
         chosen,
         choices: prices
             .iter()

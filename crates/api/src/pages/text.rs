@@ -54,13 +54,21 @@ pub(crate) fn amount(price: &Price) -> Option<String> {
     Some(money(price.unit_amount?, price.currency.as_deref()?))
 }
 
-/// `a month`, `every 3 months`; nothing for what is paid once.
+/// `a month`, `every 3 months`, `once, for good`; nothing for what has not been read from Stripe.
 pub(crate) fn every(price: &Price) -> Option<String> {
+    if price.is_one_time() {
+        return Some("once, for good".to_owned());
+    }
     let interval = price.interval.as_deref()?;
-    Some(match price.interval_count.unwrap_or(1) {
+    Some(period(interval, price.interval_count))
+}
+
+/// `a month`, `every 3 months`.
+pub(crate) fn period(interval: &str, count: Option<i32>) -> String {
+    match count.unwrap_or(1) {
         1 => format!("a {interval}"),
         count => format!("every {count} {interval}s"),
-    })
+    }
 }
 
 /// `$49 a month`.
@@ -143,7 +151,7 @@ mod tests {
         sold.interval_count = Some(3);
         assert_eq!(price(&sold).as_deref(), Some("$49 every 3 months"));
         sold.interval = None;
-        assert_eq!(price(&sold).as_deref(), Some("$49"));
+        assert_eq!(price(&sold).as_deref(), Some("$49 once, for good"));
         sold.unit_amount = None;
         assert_eq!(price(&sold), None, "tiers, or not read yet");
     }

@@ -6,6 +6,10 @@ mod admin;
 #[cfg(test)]
 mod bad_days;
 #[cfg(test)]
+mod buying;
+#[cfg(test)]
+mod changing;
+#[cfg(test)]
 mod checkout;
 #[cfg(test)]
 mod cross_origin;

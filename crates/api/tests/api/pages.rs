@@ -30,9 +30,10 @@ async fn each_plan_has_a_form_that_needs_no_script() {
         "{page}"
     );
     assert!(
-        !page.contains("price_ever") && page.contains("not on sale here yet"),
+        page.contains("value=\"price_ever\"") && page.contains("$499 once, for good"),
         "{page}"
     );
+    assert!(page.contains("not on sale here yet"), "{page}");
     assert!(!page.contains("<script"), "{page}");
 }
 
@@ -72,8 +73,15 @@ async fn the_api_lists_what_is_on_sale() {
     let first = &council["prices"][0];
     assert_eq!(
         first,
-        &json!({"id": "price_month", "unit_amount": 4900, "currency": "usd", "interval": "month", "interval_count": 1})
+        &json!({"id": "price_month", "unit_amount": 4900, "currency": "usd", "interval": "month", "interval_count": 1,
+            "lifetime": false})
     );
+    assert_eq!(
+        council["prices"][2],
+        json!({"id": "price_ever", "unit_amount": 49_900, "currency": "usd", "interval": null, "interval_count": null,
+            "lifetime": true})
+    );
+    assert_eq!(council["trial_days"], json!(7));
 }
 
 #[tokio::test]

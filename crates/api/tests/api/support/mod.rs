@@ -5,6 +5,7 @@ mod browser;
 mod clock;
 pub(crate) mod ill;
 mod seed;
+pub(crate) mod shop;
 pub(crate) mod stubs;
 
 pub(crate) use app::TestApp;

@@ -52,9 +52,10 @@ impl TestApp {
             .await
             .unwrap();
         for (price, amount, interval) in [
-            ("price_month", 4900, "month"),
-            ("price_year", 49_000, "year"),
-            ("price_inner", 19_900, "month"),
+            ("price_month", 4900, Some("month")),
+            ("price_year", 49_000, Some("year")),
+            ("price_inner", 19_900, Some("month")),
+            ("price_ever", 49_900, None),
         ] {
             let id = StripePriceId::new(price);
             let read = PriceRead {
@@ -62,8 +63,8 @@ impl TestApp {
                 active: true,
                 unit_amount: Some(amount),
                 currency: "usd",
-                interval: Some(interval),
-                interval_count: Some(1),
+                interval,
+                interval_count: interval.map(|_| 1),
             };
             set_price_read(&mut tx, &read, self.now()).await.unwrap();
         }
@@ -189,6 +190,8 @@ async fn plan(conn: &mut Connection, slug: &str, name: &str, kind: PlanKind, pri
         seat_policy: "grace".to_owned(),
         seat_grace_seconds: None,
         proration: "always".to_owned(),
+        promotion_codes: true,
+        tax: false,
     };
     upsert_plan(conn, &row).await.unwrap();
     upsert_plan_prices(conn, &row.plan.slug, &prices, false)

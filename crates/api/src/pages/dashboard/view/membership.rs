@@ -1,13 +1,13 @@
 //! What a person pays for or was given: plan, price, and what happens next.
 
 use chrono::{DateTime, Utc};
-use rolecall_db::subscriptions::StoredSubscription;
+use rolecall_db::{purchases::StoredPurchase, subscriptions::StoredSubscription};
 use rolecall_domain::standing::Standing;
 
 use crate::{
     account::Account,
     pages::{
-        text::{date, price},
+        text::{date, money, price},
         tone::Tone,
     },
 };
@@ -20,6 +20,8 @@ pub(crate) struct Membership {
     pub(crate) tone: Tone,
     pub(crate) price: Option<String>,
     pub(crate) next: String,
+    /// The subscription, where its plan can be changed.
+    pub(crate) changeable: Option<String>,
 }
 
 /// The plans of a person: bought ones, then gifts. What is over stands last.
@@ -36,8 +38,11 @@ pub(crate) fn memberships(account: &Account, now: DateTime<Utc>) -> Vec<Membersh
             tone,
             price: account.prices.get(&stored.facts.id).and_then(price),
             next: next(stored),
+            changeable: matches!(stored.standing, Standing::Active | Standing::Trial)
+                .then(|| stored.facts.id.to_string()),
         }
     };
+    let once = |stored: &StoredPurchase| bought_once(account, stored);
     let gifts = account
         .grants
         .iter()
@@ -51,12 +56,49 @@ pub(crate) fn memberships(account: &Account, now: DateTime<Utc>) -> Vec<Membersh
                 || "Yours for good.".to_owned(),
                 |end| format!("Yours until {}.", date(end)),
             ),
+            changeable: None,
         });
+    let (undone, kept): (Vec<_>, Vec<_>) = account
+        .purchases
+        .iter()
+        .partition(|stored| stored.standing == Standing::Ended);
     live.into_iter()
         .map(bought)
+        .chain(kept.into_iter().map(once))
         .chain(gifts)
         .chain(over.into_iter().map(bought))
+        .chain(undone.into_iter().map(once))
         .collect()
+}
+
+/// What was paid once.
+fn bought_once(account: &Account, stored: &StoredPurchase) -> Membership {
+    let (state, tone, next) = match stored.standing {
+        Standing::Active | Standing::Trial => ("Active", Tone::Good, "Yours for good."),
+        Standing::Pending => (
+            "Not paid yet",
+            Tone::Warn,
+            "Waiting for the money from your bank.",
+        ),
+        Standing::Grace { .. } | Standing::Debtor | Standing::Paused => {
+            ("On hold", Tone::Warn, "The payment is being looked into.")
+        }
+        Standing::Ended => ("Ended", Tone::Plain, "The payment was given back."),
+    };
+    Membership {
+        plan: account.names.plan(stored.plan.as_ref()),
+        state,
+        tone,
+        price: (!stored.currency.is_empty()).then(|| {
+            format!(
+                "{} on {}",
+                money(stored.amount, &stored.currency),
+                date(stored.bought_at)
+            )
+        }),
+        next: next.to_owned(),
+        changeable: None,
+    }
 }
 
 fn state(stored: &StoredSubscription) -> (&'static str, Tone) {

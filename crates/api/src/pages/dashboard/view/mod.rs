@@ -24,6 +24,7 @@ const MOST_SESSIONS: usize = 4;
 pub(crate) enum Notice {
     Welcome,
     Checking,
+    Changed,
     /// A notice of another version: nothing is said.
     #[serde(other)]
     Unknown,
@@ -36,6 +37,7 @@ impl Notice {
             Self::Checking => {
                 Some("We are comparing your roles with Discord. This page shows it when it is done.")
             }
+            Self::Changed => Some("Your plan is being changed. This page shows it when it is done."),
             Self::Unknown => None,
         }
     }
