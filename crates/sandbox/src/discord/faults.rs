@@ -31,6 +31,13 @@ pub enum FaultKind {
         /// The status.
         status: u16,
     },
+    /// Discord refuses it, in JSON.
+    Refuse {
+        /// The status.
+        status: u16,
+        /// Discord's code; 0 where only the status speaks.
+        code: u32,
+    },
     /// It is answered with 429 and Discord's headers.
     TooMany {
         /// Milliseconds to wait.
@@ -56,7 +63,7 @@ pub enum FaultKind {
     Drop,
     /// It is carried out, and then the connection is cut.
     LoseAnswer,
-    /// A change of roles is answered with 204 and not carried out.
+    /// A change of roles or a kick is answered with 204 and not carried out.
     Lie,
 }
 
@@ -156,6 +163,7 @@ impl FaultKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Status { .. } => "status",
+            Self::Refuse { .. } => "refuse",
             Self::TooMany { .. } => "too_many",
             Self::Cloudflare { .. } => "cloudflare",
             Self::Delay { .. } => "delay",

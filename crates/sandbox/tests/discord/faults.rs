@@ -83,3 +83,17 @@ async fn a_request_hangs_until_the_faults_are_cleared() {
     assert_eq!(world.discord.requests()[0].fault.as_deref(), Some("hang"));
     assert_eq!(world.get("/users/@me").await.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_refusal_is_json_with_the_code_that_was_asked_for_and_counts_as_discords_do() {
+    let world = start().await;
+    for (status, code) in [(403, 50_001), (403, 0), (404, 10_007)] {
+        world
+            .discord
+            .add_fault(Fault::new(FaultKind::Refuse { status, code }).times(1));
+        let refused = world.get("/users/@me").await;
+        assert_eq!(refused.status().as_u16(), status);
+        assert_eq!(refused.json::<Value>().await.unwrap()["code"], code);
+    }
+    assert_eq!(world.discord.invalid_requests(), 2);
+}

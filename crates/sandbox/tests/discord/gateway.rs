@@ -263,6 +263,28 @@ async fn without_acks_events_still_come_and_updates_can_be_left_out() {
 }
 
 #[tokio::test]
+async fn an_identify_can_be_left_without_an_answer_and_costs_one_all_the_same() {
+    let world = start().await;
+    world.discord.set_gateway(GatewaySwitches {
+        no_session: true,
+        ..GatewaySwitches::default()
+    });
+    let mut gateway = world.connect().await;
+    let before = world.discord.gateway().identifies_remaining;
+    gateway.identify(GUILDS).await;
+    soon(
+        world
+            .discord
+            .wait_until(|discord| discord.gateway().identifies_remaining == before - 1),
+    )
+    .await;
+    assert!(world.discord.gateway().sessions.is_empty());
+    // Heartbeats are still acknowledged, and nothing else came.
+    gateway.send(1, json!(null)).await;
+    assert_eq!(gateway.next().await["op"], 11);
+}
+
+#[tokio::test]
 async fn members_come_in_chunks_and_the_whole_list_only_every_thirty_seconds() {
     let world = start().await;
     for number in 0..1_000 {

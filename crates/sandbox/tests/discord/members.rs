@@ -1,10 +1,10 @@
 //! Members and their roles over REST.
 
 use reqwest::{Method, StatusCode};
-use rolecall_sandbox::discord::demo;
+use rolecall_sandbox::discord::{demo, state::permissions::KICK_MEMBERS};
 use serde_json::{Value, json};
 
-use super::support::{ADA, ALL_SCOPES, BEN, COUNCIL, DEBTOR, GUILD, World, refusal, start};
+use super::support::{ADA, ALL_SCOPES, BEN, COUNCIL, DEBTOR, GUILD, World, refusal, start, start_with};
 
 async fn add(world: &World, user: u64, body: &Value) -> reqwest::Response {
     world
@@ -258,5 +258,67 @@ async fn patching_roles_replaces_them_all_within_the_bots_reach() {
     assert_eq!(
         (&counts[COUNCIL.to_string()], &counts[DEBTOR.to_string()]),
         (&json!(1), &json!(0))
+    );
+}
+
+/// A world whose bot may kick.
+async fn with_kick() -> World {
+    start_with(|config| {
+        let roles = config.guilds.iter_mut().flat_map(|guild| &mut guild.roles);
+        for bot in roles.filter(|role| role.id == demo::BOT_ROLE) {
+            bot.permissions |= KICK_MEMBERS;
+        }
+    })
+    .await
+}
+
+async fn kick(world: &World, user: u64) -> reqwest::Response {
+    world
+        .bot(Method::DELETE, &format!("/guilds/{GUILD}/members/{user}"))
+        .header("X-Audit-Log-Reason", "the%20membership%20has%20ended")
+        .send()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_kick_removes_tells_and_is_in_the_audit_log_with_its_reason() {
+    let world = with_kick().await;
+    world.discord.join(GUILD, BEN).unwrap();
+    let (mut gateway, _) = world.identified(1 | 1 << 1).await;
+    assert_eq!(kick(&world, BEN).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        gateway.event("GUILD_MEMBER_REMOVE").await["user"]["id"],
+        BEN.to_string()
+    );
+    assert_eq!(world.discord.member_roles(GUILD, BEN), None);
+    let entry = world.discord.audit_log().pop().unwrap();
+    assert_eq!((entry.action.number(), entry.target.0), (20, BEN));
+    assert_eq!(entry.reason.as_deref(), Some("the membership has ended"));
+    assert_eq!(
+        refusal(kick(&world, BEN).await).await,
+        (404, 10007),
+        "they are gone already"
+    );
+}
+
+#[tokio::test]
+async fn a_kick_needs_the_permission_and_a_member_below_the_bot_who_does_not_own_the_server() {
+    let powerless = start().await;
+    powerless.discord.join(GUILD, BEN).unwrap();
+    assert_eq!(refusal(kick(&powerless, BEN).await).await, (403, 50013));
+
+    let world = with_kick().await;
+    assert_eq!(refusal(kick(&world, demo::OWNER).await).await, (403, 50013));
+    world.discord.join(GUILD, BEN).unwrap();
+    world.discord.give_role(GUILD, BEN, demo::STAFF_ROLE).unwrap();
+    world.discord.move_role(GUILD, demo::STAFF_ROLE, 9).unwrap();
+    assert_eq!(refusal(kick(&world, BEN).await).await, (403, 50013));
+    assert!(
+        world
+            .discord
+            .audit_log()
+            .iter()
+            .all(|entry| entry.action.number() != 20)
     );
 }

@@ -77,6 +77,11 @@ impl World {
                 return Err(CloseCode::AuthenticationFailed);
             }
         }
+        if self.gateway.switches.no_session {
+            let session = "never answered".to_owned();
+            self.note(peer, GatewayStep::Identified { session, intents }, now);
+            return Ok(());
+        }
         let mut session = Session::new(self.ids.secret("session"), peer.connection, intents, shard);
         session.large_threshold = identify.large_threshold.unwrap_or(50).clamp(50, 250);
         self.welcome(peer, session, gateway_url, now);
@@ -144,6 +149,9 @@ impl World {
         }
         let resume: Resume = serde_json::from_value(data).map_err(|_| CloseCode::DecodeError)?;
         self.require_bot_token(&resume.token)?;
+        if self.gateway.switches.no_session {
+            return Ok(());
+        }
         let lifetime = self.gateway.config.session_lifetime;
         self.gateway
             .sessions

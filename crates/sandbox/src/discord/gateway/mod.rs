@@ -47,6 +47,10 @@ pub struct GatewaySwitches {
     pub no_member_updates: bool,
     /// New connections are refused with 503.
     pub refuse_connections: bool,
+    /// New connections are taken and hear nothing at all, not even HELLO.
+    pub no_hello: bool,
+    /// Neither an IDENTIFY nor a RESUME is answered, though the former is counted.
+    pub no_session: bool,
 }
 
 /// All connections and sessions.
@@ -85,7 +89,9 @@ impl Gateway {
         let interval = u64::try_from(self.config.heartbeat_interval.as_millis()).unwrap_or(u64::MAX);
         // HELLO comes even from a gateway that then falls silent: the hardest case to notice.
         let hello = json!({"heartbeat_interval": interval, "_trace": ["[\"simulator\"]"]});
-        self.deliver(connection, Outgoing::Text(payload(10, &hello)));
+        if !self.switches.no_hello {
+            self.deliver(connection, Outgoing::Text(payload(10, &hello)));
+        }
         connection
     }
 

@@ -192,7 +192,9 @@ pub(crate) async fn kick(
         world.require_member(guild, user)?;
         world.guild(guild)?.require_below(bot, user)?;
         let actor = bot_actor(&request, bot);
-        world.leave(guild, user, Some((&actor, AuditAction::MemberKick)), now)?;
+        if !is_lie(&request) {
+            world.leave(guild, user, Some((&actor, AuditAction::MemberKick)), now)?;
+        }
         Ok(HttpResponse::NoContent().finish())
     })
 }

@@ -61,6 +61,10 @@ impl World {
                     .content_type("text/plain")
                     .body("upstream connect error")
             }
+            FaultKind::Refuse { status, code } => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN);
+                return Some(refuse(&ApiError::new(status, *code, "Refused by the simulator")));
+            }
             FaultKind::Garbage => HttpResponse::Ok()
                 .content_type("application/json")
                 .body("{\"id\": \"12"),

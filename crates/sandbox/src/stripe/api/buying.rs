@@ -79,6 +79,9 @@ fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {
     let lines = lines(world, params, mode)?;
     let currency = currency(world, params, mode, &lines)?;
     check_buyer(world, params, mode)?;
+    if let (Mode::Subscription, Some(customer), Some(currency)) = (mode, params.text("customer"), &currency) {
+        world.check_currency(customer, currency)?;
+    }
     check_tax(params)?;
     let subscription_data = subscription_data(params, mode, world.now())?;
     let now = world.now();

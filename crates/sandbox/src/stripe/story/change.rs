@@ -126,8 +126,10 @@ impl World {
                 Refusal::invalid("A subscription must have at least one active plan.").param("items"),
             );
         }
-        let new_cycle = self.cycle(&items) != self.cycle(&subscription.items);
-        let prorations = if subscription.status == Status::Trialing {
+        // A trial keeps its end: the new period begins after it.
+        let on_trial = subscription.status == Status::Trialing;
+        let new_cycle = !on_trial && self.cycle(&items) != self.cycle(&subscription.items);
+        let prorations = if on_trial {
             Vec::new()
         } else {
             let mut lines = self.prorations(&subscription.items, &items, new_cycle, at)?;

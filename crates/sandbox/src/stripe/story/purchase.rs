@@ -245,7 +245,7 @@ impl World {
     }
 
     /// Stripe does not bill one customer's subscriptions in two currencies.
-    fn check_currency(&self, customer: &str, currency: &str) -> Result<(), Refusal> {
+    pub fn check_currency(&self, customer: &str, currency: &str) -> Result<(), Refusal> {
         let mut others = self.subscriptions.of(customer);
         let Some(other) = others.find(|row| !row.over() && row.currency != currency) else {
             return Ok(());
