@@ -5,6 +5,8 @@ use std::{error::Error as _, time::Duration};
 use reqwest::{Client, redirect};
 use serde::Deserialize;
 
+use crate::unreached::Unreached;
+
 /// Discord refuses clients that do not name themselves in this form.
 const USER_AGENT: &str = concat!("DiscordBot (rolecall, ", env!("CARGO_PKG_VERSION"), ")");
 
@@ -83,10 +85,10 @@ pub(crate) fn origin(url: &url::Url) -> Result<String, SetupError> {
 
 /// A short, safe text for what went wrong on the wire.
 pub(crate) fn describe(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
+    if error.is_connect() {
+        error.source().map_or(Unreached::Other, Unreached::of).text()
+    } else if error.is_timeout() {
         "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
     } else if error.is_body() || error.is_decode() {
         "the answer broke off"
     } else if error.source().is_some() {

@@ -7,3 +7,4 @@ pub mod ids;
 pub mod limiter;
 pub mod oauth;
 pub mod rest;
+pub mod unreached;

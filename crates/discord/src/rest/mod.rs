@@ -283,6 +283,21 @@ impl BotClient {
         self.change(&endpoint, reason, pass).await
     }
 
+    /// Removes a person from a server. They may come back by an invite.
+    pub async fn remove_member(
+        &self,
+        guild: GuildId,
+        user: DiscordUserId,
+        reason: &str,
+        pass: impl Into<Pass>,
+    ) -> Result<(), DiscordError> {
+        let endpoint = Endpoint::RemoveMember {
+            guild_id: guild.get(),
+            user_id: user.get(),
+        };
+        self.change(&endpoint, reason, pass).await
+    }
+
     /// Sends any request that twilight-http can describe, through the limiter.
     pub async fn send(&self, request: &Request, pass: impl Into<Pass>) -> Result<Success, DiscordError> {
         let pass = pass.into();
