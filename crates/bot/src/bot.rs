@@ -21,6 +21,7 @@ use crate::{
     catalog::Catalog,
     config::BotConfig,
     metrics::Metrics,
+    outage::Outage,
     status::Status,
     world::{SavedSession, World},
 };
@@ -44,6 +45,7 @@ pub(crate) struct Bot {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) world: Arc<World>,
     pub(crate) status: Arc<Status>,
+    pub(crate) outage: Arc<Outage>,
     /// The session of our last term, should Redis forget it.
     last_session: Mutex<Option<SavedSession>>,
     pub(crate) metrics: Metrics,
@@ -94,6 +96,7 @@ impl Bot {
                 sees_members,
             )),
             status: Arc::default(),
+            outage: Arc::default(),
             last_session: Mutex::default(),
             metrics: Metrics::register(registry)?,
             queue_metrics: rolecall_queue::Metrics::register(registry)?,
@@ -106,6 +109,17 @@ impl Bot {
             tasks,
             shutdown,
         })
+    }
+
+    /// Whether calls to Discord work, in words.
+    pub(crate) fn rest_report(&self) -> Result<String, String> {
+        let report = self.status.rest_report();
+        let Some(since) = self.outage.since() else {
+            return report;
+        };
+        let last = report.err().unwrap_or_else(|| "no answer".to_owned());
+        let since = since.format("%Y-%m-%d %H:%M UTC");
+        Err(format!("Discord answers no call since {since}, at last: {last}"))
     }
 
     /// The session of our last term.

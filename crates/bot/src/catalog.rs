@@ -52,6 +52,13 @@ impl Catalog {
         changed
     }
 
+    /// Whether people are removed from a server when what they hold there has ended.
+    pub(crate) fn removes_people(&self, guild_id: GuildId) -> bool {
+        let known = self.known();
+        let guild = known.as_deref().and_then(|known| known.guild(guild_id));
+        guild.is_some_and(|guild| guild.removes_people)
+    }
+
     /// The roles of a server that we may give and take. `None` without a catalog.
     pub(crate) fn mapped(&self, guild_id: GuildId) -> Option<BTreeSet<RoleId>> {
         let known = self.known()?;

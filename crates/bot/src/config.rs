@@ -8,6 +8,8 @@ use rolecall_runtime::{
     env::{ConfigError, Env, Service},
 };
 
+use crate::pace::Pace;
+
 /// Everything that the bot is configured by.
 #[derive(Debug, Clone)]
 pub struct BotConfig {
@@ -27,6 +29,8 @@ pub struct BotConfig {
     pub drain: DrainConfig,
     /// What is logged, and how.
     pub telemetry: TelemetryConfig,
+    /// How patient it is with a Discord that is out of order.
+    pub pace: Pace,
 }
 
 impl BotConfig {
@@ -50,6 +54,7 @@ impl BotConfig {
                 health: health?,
                 drain: drain?,
                 telemetry: telemetry?,
+                pace: Pace::default(),
             })
         })
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rolecall_queue::lease::Lease;
+use rolecall_queue::{in_plain_words, lease::Lease};
 use rolecall_runtime::{health::Health, metrics::Exporter};
 
 use crate::bot::Bot;
@@ -24,12 +24,13 @@ pub(crate) fn parts(bot: &Arc<Bot>, lease: &Lease) -> Health {
         .required("redis", move || {
             let link = redis.clone();
             async move {
-                link.ping()
+                link.check()
                     .await
-                    .map(|()| "answers".into())
-                    .map_err(|error| error.to_string().into())
+                    .map(|()| "answers and takes writes".into())
+                    .map_err(|error| in_plain_words(&error).into())
             }
         })
+        .meanwhile("what is owed stays in Postgres; people keep the roles they have")
         .degrading("lease", move || {
             let (lease, name) = (lease.clone(), name.clone());
             async move {
@@ -37,7 +38,7 @@ pub(crate) fn parts(bot: &Arc<Bot>, lease: &Lease) -> Health {
                     Ok(Some(holder)) if holder == name => Ok("held".into()),
                     Ok(Some(holder)) => Ok(format!("held by {holder}").into()),
                     Ok(None) => Ok("free".into()),
-                    Err(error) => Err(error.to_string().into()),
+                    Err(error) => Err(in_plain_words(&error).into()),
                 }
             }
         })
@@ -45,10 +46,12 @@ pub(crate) fn parts(bot: &Arc<Bot>, lease: &Lease) -> Health {
             let report = gateway.status.gateway_report();
             async move { report.map(Into::into).map_err(Into::into) }
         })
+        .meanwhile("commands are carried out by asking instead of listening; what is missed is read again afterwards")
         .degrading("discord_rest", move || {
-            let report = rest.status.rest_report();
+            let report = rest.rest_report();
             async move { report.map(Into::into).map_err(Into::into) }
         })
+        .meanwhile("commands wait and are carried out afterwards; people keep the roles they have")
         .degrading("setup", move || {
             let faults = setup.world.setup_faults();
             async move {

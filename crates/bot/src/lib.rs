@@ -12,6 +12,8 @@ mod guard;
 mod health;
 mod message;
 mod metrics;
+mod outage;
+mod pace;
 mod publish;
 mod rest;
 mod service;

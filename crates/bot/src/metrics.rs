@@ -2,10 +2,13 @@
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::gateway::cause::Cause;
+
 /// Every way a command can end, as a label.
-const OUTCOMES: [&str; 6] = [
+const OUTCOMES: [&str; 7] = [
     "applied",
     "not_in_guild",
+    "kicked",
     "blocked",
     "failed",
     "superseded",
@@ -16,7 +19,7 @@ const OUTCOMES: [&str; 6] = [
 const ANSWERS: [&str; 8] = ["2xx", "401", "403", "404", "429", "4xx", "5xx", "none"];
 
 /// Every call that the bot makes, as a label.
-pub(crate) const CALLS: [&str; 8] = [
+pub(crate) const CALLS: [&str; 11] = [
     "current_user",
     "current_application",
     "gateway_bot",
@@ -25,6 +28,9 @@ pub(crate) const CALLS: [&str; 8] = [
     "add_member",
     "add_role",
     "remove_role",
+    "remove_member",
+    "open_direct_channel",
+    "create_message",
 ];
 
 /// The bot's own counters and gauges; those of jobs and queues are the queue's.
@@ -34,6 +40,7 @@ pub(crate) struct Metrics {
     requests: IntCounterVec,
     /// Connections to the gateway after the first.
     pub(crate) reconnects: IntCounter,
+    gateway_ends: IntCounterVec,
     /// Facts handed to the worker.
     pub(crate) events: IntCounter,
     pub(crate) lease_held: IntGauge,
@@ -85,6 +92,11 @@ impl Metrics {
             reconnects: counter(
                 "rolecall_bot_gateway_reconnects_total",
                 "Gateway connections after the first.",
+            )?,
+            gateway_ends: counters(
+                "rolecall_bot_gateway_ends_total",
+                "Gateway connections that ended and were made again, by cause.",
+                &["cause"],
             )?,
             events: counter(
                 "rolecall_bot_discord_events_total",
@@ -143,7 +155,15 @@ impl Metrics {
         self.requests.with_label_values(&[call, label]).inc();
     }
 
+    /// A connection to the gateway has ended.
+    pub(crate) fn gateway_ended(&self, cause: Cause) {
+        self.gateway_ends.with_label_values(&[cause.label()]).inc();
+    }
+
     fn start_at_zero(&self) {
+        for cause in Cause::LABELS {
+            self.gateway_ends.with_label_values(&[cause]).inc_by(0);
+        }
         for outcome in OUTCOMES {
             self.commands.with_label_values(&[outcome]).inc_by(0);
         }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use rolecall_discord::{
     error::{DiscordError, ErrorClass},
     limiter::Lane,
-    rest::{Application, BotClient, GatewayBot, Guild, Joined, Member},
+    rest::{Application, BotClient, GatewayBot, Guild, Joined, Member, Pass},
 };
 use rolecall_domain::ids::{ChannelId, DiscordUserId, GuildId, RoleId};
 use secrecy::SecretString;
 
 use crate::{
+    bot::Bot,
     guard::{Guard, LeaseLost},
     metrics::Metrics,
+    outage::Outage,
     status::{Status, TOKEN_REFUSED},
 };
 
@@ -36,6 +38,7 @@ pub(crate) struct Rest {
     client: Arc<BotClient>,
     guard: Guard,
     status: Arc<Status>,
+    outage: Arc<Outage>,
     metrics: Metrics,
 }
 
@@ -47,18 +50,21 @@ pub(crate) struct Person {
 }
 
 impl Rest {
-    pub(crate) fn new(
-        client: &Arc<BotClient>,
-        guard: &Guard,
-        status: &Arc<Status>,
-        metrics: &Metrics,
-    ) -> Self {
+    pub(crate) fn new(bot: &Bot, guard: &Guard) -> Self {
         Self {
-            client: Arc::clone(client),
+            client: Arc::clone(&bot.client),
             guard: guard.clone(),
-            status: Arc::clone(status),
-            metrics: metrics.clone(),
+            status: Arc::clone(&bot.status),
+            outage: Arc::clone(&bot.outage),
+            metrics: bot.metrics.clone(),
         }
+    }
+
+    /// Asks whether Discord is there at all.
+    pub(crate) async fn probe(&self) -> Result<(), CallError> {
+        self.call("current_user", self.client.current_user(Lane::Now))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn gateway_bot(&self) -> Result<GatewayBot, CallError> {
@@ -87,11 +93,11 @@ impl Rest {
         person: Person,
         access_token: &SecretString,
         roles: &[RoleId],
-        lane: Lane,
+        pass: Pass,
     ) -> Result<Joined, CallError> {
         let call = self
             .client
-            .add_member(person.guild_id, person.user_id, access_token, roles, lane);
+            .add_member(person.guild_id, person.user_id, access_token, roles, pass);
         self.call("add_member", call).await
     }
 
@@ -100,12 +106,12 @@ impl Rest {
         person: Person,
         role: RoleId,
         reason: &str,
-        lane: Lane,
+        pass: Pass,
     ) -> Result<(), CallError> {
         self.call(
             "add_role",
             self.client
-                .add_role(person.guild_id, person.user_id, role, reason, lane),
+                .add_role(person.guild_id, person.user_id, role, reason, pass),
         )
         .await
     }
@@ -115,14 +121,26 @@ impl Rest {
         person: Person,
         role: RoleId,
         reason: &str,
-        lane: Lane,
+        pass: Pass,
     ) -> Result<(), CallError> {
         self.call(
             "remove_role",
             self.client
-                .remove_role(person.guild_id, person.user_id, role, reason, lane),
+                .remove_role(person.guild_id, person.user_id, role, reason, pass),
         )
         .await
+    }
+
+    pub(crate) async fn remove_member(
+        &self,
+        person: Person,
+        reason: &str,
+        pass: Pass,
+    ) -> Result<(), CallError> {
+        let call = self
+            .client
+            .remove_member(person.guild_id, person.user_id, reason, pass);
+        self.call("remove_member", call).await
     }
 
     pub(crate) async fn open_direct_channel(&self, user: DiscordUserId) -> Result<ChannelId, CallError> {
@@ -175,9 +193,16 @@ impl Rest {
         self.metrics
             .request(name, answer.as_ref().map_or_else(status_of, |_| Some(200)));
         let Err(error) = answer else {
+            self.outage.answered();
             self.status.called(None);
             return answer.map_err(CallError::from);
         };
+        match error.class() {
+            ErrorClass::Unavailable => self.outage.unanswered(),
+            // Nothing was sent.
+            ErrorClass::BudgetSpent { .. } | ErrorClass::CalledOff => {}
+            _ => self.outage.answered(),
+        }
         if error.class() == ErrorClass::TokenInvalid {
             // Said once: everything else that was on its way fails of the same cause.
             if !self.status.is_token_refused() {

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use rolecall_discord::rest::SessionStartLimit;
+
+use crate::gateway::cause::Cause;
 
 /// What to do about a token that Discord refuses.
 pub(crate) const TOKEN_REFUSED: &str =
@@ -42,6 +45,17 @@ struct Gateway {
     acked_at: Option<Instant>,
     dispatched_at: Option<Instant>,
     starts: Option<SessionStartLimit>,
+    trouble: Option<Trouble>,
+}
+
+/// Connections that ended, since the last one that was good.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    last: Cause,
+    count: u32,
+    since: DateTime<Utc>,
+    /// Until the next one is made.
+    wait: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +70,32 @@ impl Status {
         if phase != Phase::Live {
             (gateway.connected_at, gateway.acked_at, gateway.dispatched_at) = (None, None, None);
         }
+        match phase {
+            Phase::Standby => gateway.trouble = None,
+            // A dead connection looks alive until its first heartbeat is not acknowledged.
+            Phase::Live
+                if gateway
+                    .trouble
+                    .is_some_and(|trouble| trouble.last != Cause::Zombie) =>
+            {
+                gateway.trouble = None;
+            }
+            _ => {}
+        }
         gateway.phase = phase;
+    }
+
+    /// A connection has ended, and another one will be made after `wait`.
+    pub(crate) fn lost(&self, cause: Cause, now: DateTime<Utc>, wait: Duration) {
+        self.set_phase(Phase::Connecting);
+        let mut gateway = self.gateway();
+        let before = gateway.trouble;
+        gateway.trouble = Some(Trouble {
+            last: cause,
+            count: before.map_or(0, |trouble| trouble.count).saturating_add(1),
+            since: before.map_or(now, |trouble| trouble.since),
+            wait,
+        });
     }
 
     /// HELLO: a connection is there, and this is how often it wants a heartbeat.
@@ -68,7 +107,11 @@ impl Status {
 
     /// A heartbeat was acknowledged then.
     pub(crate) fn acked(&self, at: Instant) {
-        self.gateway().acked_at = Some(at);
+        let mut gateway = self.gateway();
+        gateway.acked_at = Some(at);
+        if gateway.phase == Phase::Live {
+            gateway.trouble = None;
+        }
     }
 
     /// An event came.
@@ -100,7 +143,9 @@ impl Status {
         let gateway = self.gateway();
         match &gateway.phase {
             Phase::Standby => Ok("held by the bot that leads".to_owned()),
-            Phase::Connecting => Err("connecting".to_owned()),
+            Phase::Connecting => Err(gateway
+                .trouble
+                .map_or_else(|| "connecting".to_owned(), Trouble::text)),
             Phase::Waiting(why) | Phase::Broken(why) => Err(why.clone()),
             Phase::Live => gateway.liveness(),
         }
@@ -139,6 +184,17 @@ impl Status {
     }
 }
 
+impl Trouble {
+    fn text(self) -> String {
+        let (last, since) = (self.last.text(), self.since.format("%Y-%m-%d %H:%M UTC"));
+        let pace = match self.wait.as_secs() {
+            0 => "connecting again".to_owned(),
+            seconds => format!("connecting again every {seconds} s"),
+        };
+        format!("{last} since {since}; {pace}; {} ended so far", self.count)
+    }
+}
+
 impl Gateway {
     /// A zombie looks connected but acknowledges nothing.
     fn liveness(&self) -> Result<String, String> {
@@ -165,6 +221,9 @@ impl Gateway {
             .map(|at| at.elapsed())
             .unwrap_or_default();
         match self.heartbeat {
+            _ if let Some(trouble) = self.trouble => {
+                Err(format!("{}; the new one is not proven yet", trouble.text()))
+            }
             Some(heartbeat) if silence > heartbeat.mul_f64(2.5) => {
                 Err(format!("the connection is dead: {detail}"))
             }

@@ -14,18 +14,21 @@ use tokio_util::{
 
 use crate::{
     bot::Bot,
-    command::{self, Turns},
+    command::{self, Places, Turns},
     gateway,
     guard::Guard,
-    publish,
+    outage, publish,
     rest::Rest,
     status::Phase,
     upkeep,
 };
 
-/// How many commands of each lane are worked on at a time: more than Discord lets out in a window, so that the
-/// limiter always has a choice; few enough that none waits there for longer than a job may take.
-const CONCURRENCY: usize = 16;
+/// How many jobs of each lane are in hand. Most of them only wait for a place, and are seen there: of many commands
+/// for the same person all but the newest are done with as soon as that one is in hand.
+const IN_HAND: usize = 1_000;
+
+/// How many more are read ahead.
+const PREFETCH: usize = 100;
 
 /// What is left of the drain after the commands: for the goodbye to Discord and the last words to Redis.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -37,6 +40,7 @@ pub(crate) struct Ctx {
     pub(crate) guard: Guard,
     pub(crate) rest: Rest,
     pub(crate) turns: Turns,
+    pub(crate) places: Places,
 }
 
 /// How a term ended well.
@@ -64,6 +68,7 @@ struct Work {
     gateway: AbortOnDropHandle<()>,
     publish: AbortOnDropHandle<()>,
     upkeep: AbortOnDropHandle<()>,
+    outage: AbortOnDropHandle<()>,
     stop_gateway: CancellationToken,
 }
 
@@ -73,9 +78,10 @@ pub(crate) async fn lead(bot: &Arc<Bot>, held: HeldLease) -> Result<End, TermErr
     let guard = Guard::new(&held);
     let lost = held.lost();
     let ctx = Arc::new(Ctx {
-        rest: Rest::new(&bot.client, &guard, &bot.status, &bot.metrics),
+        rest: Rest::new(bot, &guard),
         guard,
         turns: Turns::default(),
+        places: Places::default(),
         bot: Arc::clone(bot),
     });
     bot.status.set_phase(Phase::Connecting);
@@ -137,8 +143,8 @@ async fn commands(ctx: &Arc<Ctx>, draining: &CancellationToken) -> Result<(), Te
             consumer: format!("{}-{}", ctx.bot.name, ctx.guard.fence()),
         };
         let options = Options {
-            concurrency: CONCURRENCY,
-            prefetch: CONCURRENCY,
+            concurrency: IN_HAND,
+            prefetch: PREFETCH,
             // A holder that is gone loses its commands about when it loses the lease.
             visibility: ctx.bot.config.lease.ttl.max(Duration::from_secs(3)),
             schedule: ctx.bot.schedule.clone(),
@@ -162,11 +168,12 @@ impl Work {
         let tasks = &ctx.bot.tasks;
         let stop_gateway = CancellationToken::new();
         let own = |handle: JoinHandle<()>| AbortOnDropHandle::new(handle);
-        let (publish, upkeep) = (Arc::clone(ctx), Arc::clone(ctx));
+        let (publish, upkeep, outage) = (Arc::clone(ctx), Arc::clone(ctx), Arc::clone(ctx));
         Self {
             gateway: own(tasks.spawn("gateway", gateway::run(Arc::clone(ctx), stop_gateway.clone()))),
             publish: own(tasks.spawn("publish", async move { match publish::run(publish).await {} })),
             upkeep: own(tasks.spawn("upkeep", async move { match upkeep::run(upkeep).await {} })),
+            outage: own(tasks.spawn("outage", async move { match outage::watch(outage).await {} })),
             stop_gateway,
         }
     }
@@ -177,15 +184,18 @@ impl Work {
             _ = &mut self.gateway => "the gateway task",
             _ = &mut self.publish => "the publishing task",
             _ = &mut self.upkeep => "the upkeep task",
+            _ = &mut self.outage => "the task that watches for outages",
         }
     }
 
     /// Lets go of Discord so that the next bot can go on where this one stopped.
     async fn finish(self, ctx: &Ctx) {
         self.stop_gateway.cancel();
+        self.outage.abort();
         let last_words = async {
             // A panic in it is in the log already.
             let _ = self.gateway.await;
+            let _ = self.outage.await;
             self.publish.abort();
             let _ = self.publish.await;
             publish::flush(ctx).await;

@@ -85,6 +85,10 @@ pub struct MemberGuild {
     pub observed_at: Option<DateTime<Utc>>,
     /// The lease holder whose outcome was kept last.
     pub fence: i64,
+    /// When what they hold there has ended, they are to be removed from the server.
+    pub kick_ahead: bool,
+    /// It had ended by then, and they have still to be removed.
+    pub kick_due_at: Option<DateTime<Utc>>,
 }
 
 /// A new revision that is owed.
@@ -119,6 +123,8 @@ macro_rules! member_guild {
             screening_pending: row.screening_pending,
             observed_at: row.observed_at,
             fence: row.fence,
+            kick_ahead: row.kick_ahead,
+            kick_due_at: row.kick_due_at,
         })
     }};
 }
@@ -217,6 +223,27 @@ pub async fn set_due(
     one_row("member_guilds", &done)
 }
 
+/// Sets whether somebody is to be removed from a server when what they hold there has ended, or since when they have
+/// still to be.
+pub async fn set_kick(
+    conn: &mut Connection,
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    ahead: bool,
+    due_at: Option<DateTime<Utc>>,
+) -> Result<(), DbError> {
+    let done = sqlx::query!(
+        "UPDATE member_guilds SET kick_ahead = $3, kick_due_at = $4 WHERE guild_id = $1 AND user_id = $2",
+        guild_id.to_sql(),
+        user_id.to_sql(),
+        ahead,
+        due_at,
+    )
+    .execute(conn)
+    .await?;
+    one_row("member_guilds", &done)
+}
+
 /// Claims rows that are due and whose command has had no outcome in time. They count as sent again,
 /// and their next sending is `lease` from now: the caller sets a better one with [`set_send_at`].
 pub async fn claim_unanswered(
@@ -279,7 +306,7 @@ pub struct Observation<'a> {
     pub send_at: Option<DateTime<Utc>>,
 }
 
-/// Keeps what was seen.
+/// Keeps what was seen. Whoever is not due any more has been removed, or is not to be.
 pub async fn set_observed(
     conn: &mut Connection,
     guild_id: GuildId,
@@ -289,7 +316,8 @@ pub async fn set_observed(
     let done = sqlx::query!(
         "UPDATE member_guilds
          SET state = $3, blocked_reason = $4, applied_revision = greatest(applied_revision, $5),
-             join_wanted = $6, screening_pending = $7, observed_at = $8, send_at = $9, fence = greatest(fence, $10)
+             join_wanted = $6, screening_pending = $7, observed_at = $8, send_at = $9, fence = greatest(fence, $10),
+             kick_due_at = CASE WHEN $3 = 'due' THEN kick_due_at END
          WHERE guild_id = $1 AND user_id = $2",
         guild_id.to_sql(),
         user_id.to_sql(),

@@ -213,6 +213,12 @@ impl Catalog {
         self.policy.rule(plan, kind, &from_plan)
     }
 
+    /// Whether people are removed from `guild` when what they hold there has ended.
+    pub fn removes_people(&self, guild: GuildId) -> bool {
+        let mut plans = self.plans.values().filter(|plan| plan.end == EndPolicy::Kick);
+        plans.any(|plan| plan.roles.iter().any(|role| role.guild == guild))
+    }
+
     /// Every server that some plan or setting names.
     pub fn guild_ids(&self) -> BTreeSet<GuildId> {
         let of_plans = self

@@ -14,10 +14,14 @@ pub struct Permissions(u64);
 impl Permissions {
     /// Invite people, and add them with `guilds.join`.
     pub const CREATE_INSTANT_INVITE: Self = Self(1);
+    /// Remove people from the server.
+    pub const KICK_MEMBERS: Self = Self(1 << 1);
     /// Everything.
     pub const ADMINISTRATOR: Self = Self(1 << 3);
     /// Grant and take roles.
     pub const MANAGE_ROLES: Self = Self(1 << 28);
+    /// What only staff is given: Kick Members, Ban Members, Administrator, Manage Server, Manage Roles.
+    const OF_STAFF: Self = Self(1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 28);
 
     /// The permissions with these bits.
     pub const fn from_bits(bits: u64) -> Self {
@@ -160,6 +164,9 @@ pub enum Fault {
     /// The bot may not create invites, which adding people needs.
     #[error("the bot lacks the permission Create Invite")]
     CreateInviteMissing,
+    /// The bot may not remove people, which a plan with that end needs.
+    #[error("the bot lacks the permission Kick Members, which a plan with end = \"kick\" needs")]
+    KickMembersMissing,
     /// There is no such role.
     #[error("the role {role} does not exist in this server")]
     RoleUnknown {
@@ -196,6 +203,7 @@ impl Fault {
         match self {
             Self::ManageRolesMissing => "manage_roles_missing",
             Self::CreateInviteMissing => "create_invite_missing",
+            Self::KickMembersMissing => "kick_members_missing",
             Self::RoleUnknown { .. } => "role_unknown",
             Self::RoleEveryone { .. } => "role_everyone",
             Self::RoleManaged { .. } => "role_managed",
@@ -206,7 +214,7 @@ impl Fault {
     /// The role it is about; `None` if it is about all of them.
     pub const fn role(&self) -> Option<RoleId> {
         match self {
-            Self::ManageRolesMissing | Self::CreateInviteMissing => None,
+            Self::ManageRolesMissing | Self::CreateInviteMissing | Self::KickMembersMissing => None,
             Self::RoleUnknown { role }
             | Self::RoleEveryone { role }
             | Self::RoleManaged { role, .. }
@@ -231,6 +239,10 @@ impl Fault {
             }
             Self::CreateInviteMissing => {
                 "In Discord: Server Settings > Roles > the bot's role > Permissions, switch on Create Invite"
+                    .to_owned()
+            }
+            Self::KickMembersMissing => {
+                "In Discord: Server Settings > Roles > the bot's role > Permissions, switch on Kick Members"
                     .to_owned()
             }
             Self::RoleUnknown { role } => format!(
@@ -266,6 +278,51 @@ pub fn check(guild: GuildId, roles: &[GuildRole], bot: &BotStanding, mapped: &[R
             .filter_map(|role| check_role(guild, roles, bot, role)),
     );
     faults
+}
+
+/// What keeps the bot from removing people at all.
+pub fn check_kick(bot: &BotStanding) -> Option<Fault> {
+    (!bot.permissions.allows(Permissions::KICK_MEMBERS)).then_some(Fault::KickMembersMissing)
+}
+
+/// Why somebody is not removed from a server although their membership has ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Untouchable {
+    /// The bot may not remove anybody.
+    #[error("{fault}. {}", fault.fix())]
+    Setup {
+        /// What is missing.
+        fault: Fault,
+    },
+    /// They stand beside or above the bot.
+    #[error("their role {name} is not below the bot's highest role")]
+    NotBelow {
+        /// Their role.
+        name: String,
+    },
+    /// They are staff there.
+    #[error("their role {name} gives them permissions of staff")]
+    Staff {
+        /// Their role.
+        name: String,
+    },
+}
+
+/// Whether the bot may remove somebody with these roles. That they own the server only Discord knows, and refuses.
+pub fn may_kick(roles: &[GuildRole], bot: &BotStanding, held: &[RoleId]) -> Result<(), Untouchable> {
+    if let Some(fault) = check_kick(bot) {
+        return Err(Untouchable::Setup { fault });
+    }
+    for role in roles.iter().filter(|role| held.contains(&role.id)) {
+        let name = || role.name.clone();
+        if role.rank() >= bot.top {
+            return Err(Untouchable::NotBelow { name: name() });
+        }
+        if role.permissions.bits() & Permissions::OF_STAFF.bits() != 0 {
+            return Err(Untouchable::Staff { name: name() });
+        }
+    }
+    Ok(())
 }
 
 fn check_role(guild: GuildId, roles: &[GuildRole], bot: &BotStanding, id: RoleId) -> Option<Fault> {
@@ -400,6 +457,29 @@ mod tests {
         assert_eq!(
             faults(&roles, &[103], &[GUILD, 101, 999, 999]),
             ["role_everyone", "role_managed", "role_unknown"]
+        );
+    }
+
+    #[test]
+    fn only_people_below_the_bot_who_are_not_staff_may_be_removed() {
+        let mut roles = server();
+        roles[3].permissions = good().union(Permissions::KICK_MEMBERS);
+        roles[2].permissions = Permissions::MANAGE_ROLES;
+        let may = |roles: &[GuildRole], held: &[u64]| {
+            let held: Vec<_> = held.iter().copied().map(id).collect();
+            may_kick(roles, &BotStanding::of(guild(), roles, &[id(103)]), &held)
+        };
+        assert_eq!(may(&roles, &[]), Ok(()));
+        assert_eq!(may(&roles, &[101, 999]), Ok(()));
+        assert!(matches!(may(&roles, &[101, 102]), Err(Untouchable::Staff { .. })));
+        assert!(matches!(may(&roles, &[103]), Err(Untouchable::NotBelow { .. })));
+        assert!(matches!(may(&roles, &[104]), Err(Untouchable::NotBelow { .. })));
+        let without = may(&server(), &[101]).unwrap_err();
+        let fault = Fault::KickMembersMissing;
+        assert_eq!(without, Untouchable::Setup { fault });
+        assert!(
+            without.to_string().contains("switch on Kick Members"),
+            "{without}"
         );
     }
 

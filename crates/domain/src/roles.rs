@@ -94,29 +94,73 @@ pub fn desired_roles(facts: &MemberFacts, catalog: &Catalog, now: DateTime<Utc>)
     desired
 }
 
-/// The servers that a person is removed from, and what has ended: their last access there came from a
-/// plan whose owner chose so, and nothing gives them a role there.
-pub fn kicks(facts: &MemberFacts, catalog: &Catalog, desired: &DesiredRoles) -> BTreeMap<GuildId, HoldingId> {
-    ended(facts, catalog, EndPolicy::Kick)
-        .flat_map(|(holding, plan)| {
-            let guilds = guilds_of(catalog, &plan).into_iter();
-            guilds.map(|guild| (guild, holding.id.clone()))
-        })
-        .filter(|(guild, _)| !desired.contains_key(guild))
-        .collect()
+/// How somebody stands in a server with a plan whose owner chose that its end removes people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Departure {
+    /// Something that gave them access there has not ended. Once it has, they go.
+    Ahead,
+    /// Something else has not ended, such as a purchase on its way or a grant to come: they stay for now, but
+    /// that alone is no access that could end.
+    Waiting,
+    /// All that they held there has ended, last of all this, and nothing gives them a role there.
+    Here(HoldingId),
 }
 
-/// The holdings that have ended after they gave access, with the plan that ends in this way.
-fn ended<'a>(
-    facts: &'a MemberFacts,
-    catalog: &'a Catalog,
-    end: EndPolicy,
-) -> impl Iterator<Item = (&'a Holding, PlanSlug)> {
-    let over = |holding: &&Holding| holding.standing == Standing::Ended && holding.had_access;
-    facts.holdings.iter().filter(over).filter_map(move |holding| {
-        let plan = catalog.plans.get(holding.plan.as_ref()?)?;
-        (plan.end == end).then(|| (holding, plan.slug.clone()))
-    })
+/// The servers that a person leaves when their membership ends, and how far that is; no others.
+///
+/// It says what holds now and not what to do about it: somebody who was removed and came back stands
+/// [`Here`](Departure::Here) as well. Whoever acts on it does so once for each time that they were
+/// [`Ahead`](Departure::Ahead) before.
+pub fn departures(
+    facts: &MemberFacts,
+    catalog: &Catalog,
+    desired: &DesiredRoles,
+    now: DateTime<Utc>,
+) -> BTreeMap<GuildId, Departure> {
+    let plans = facts.holdings.iter().filter_map(|holding| holding.plan.as_ref());
+    let removing: BTreeSet<GuildId> = plans
+        .filter(|slug| ends_with(catalog, slug, EndPolicy::Kick))
+        .flat_map(|slug| guilds_of(catalog, slug))
+        .collect();
+    let of_guild = |guild: GuildId| Some((guild, departure(facts, catalog, desired, guild, now)?));
+    removing.into_iter().filter_map(of_guild).collect()
+}
+
+fn departure(
+    facts: &MemberFacts,
+    catalog: &Catalog,
+    desired: &DesiredRoles,
+    guild: GuildId,
+    now: DateTime<Utc>,
+) -> Option<Departure> {
+    let is_here = |plan: &PlanSlug| guilds_of(catalog, plan).contains(&guild);
+    let held = || {
+        let of_plan = |holding: &&Holding| holding.plan.as_ref().is_some_and(is_here);
+        facts.holdings.iter().filter(of_plan)
+    };
+    let open = || held().filter(|holding| holding.standing != Standing::Ended);
+    let grants = || facts.grants.iter().filter(|grant| is_here(&grant.plan));
+    if open().any(|holding| holding.had_access) || grants().any(|grant| grant.is_live(now)) {
+        return Some(Departure::Ahead);
+    }
+    if open().next().is_some() || grants().any(|grant| now < grant.starts_at) {
+        return Some(Departure::Waiting);
+    }
+    if desired.contains_key(&guild) {
+        return None;
+    }
+    let removes = |holding: &&Holding| {
+        let plan = holding.plan.as_ref();
+        holding.had_access && plan.is_some_and(|plan| ends_with(catalog, plan, EndPolicy::Kick))
+    };
+    let last = held()
+        .filter(removes)
+        .max_by_key(|holding| (holding.since, &holding.id))?;
+    Some(Departure::Here(last.id.clone()))
+}
+
+fn ends_with(catalog: &Catalog, plan: &PlanSlug, end: EndPolicy) -> bool {
+    catalog.plans.get(plan).is_some_and(|plan| plan.end == end)
 }
 
 fn insert(desired: &mut DesiredRoles, guild: GuildId, role: RoleId, reason: Reason) {
@@ -462,33 +506,77 @@ mod tests {
         assert!(roles_under(&holdings(vec![never]), &catalog, at(2)).is_empty());
     }
 
-    #[test]
-    fn only_who_has_nothing_left_in_a_server_is_removed_from_it_and_only_where_the_owner_chose_so() {
+    /// `extra` removes people at its end.
+    fn removing() -> Catalog {
         let mut catalog = catalog();
-        let ended = holdings(vec![holding("sub_1", "extra", Standing::Ended)]);
-        let kicked = |facts: &MemberFacts, catalog: &Catalog| {
-            kicks(facts, catalog, &desired_roles(facts, catalog, at(0)))
-                .keys()
-                .copied()
-                .collect::<Vec<_>>()
+        let plan = catalog.plans.get_mut(&"extra".parse::<PlanSlug>().unwrap());
+        plan.unwrap().end = EndPolicy::Kick;
+        catalog
+    }
+
+    fn departure_under(facts: &MemberFacts, catalog: &Catalog) -> Option<Departure> {
+        departures(facts, catalog, &desired_roles(facts, catalog, at(0)), at(0)).remove(&guild())
+    }
+
+    #[test]
+    fn only_who_has_nothing_left_in_a_server_leaves_it_and_only_where_the_owner_chose_so() {
+        let ended = holding("sub_1", "extra", Standing::Ended);
+        let here = Some(Departure::Here("sub_1".parse().unwrap()));
+        let beside = |more: Option<Holding>| {
+            departure_under(
+                &holdings([ended.clone()].into_iter().chain(more).collect()),
+                &removing(),
+            )
         };
-        assert!(
-            kicked(&ended, &catalog).is_empty(),
+        assert_eq!(beside(None), here);
+        assert_eq!(
+            departure_under(&holdings(vec![ended.clone()]), &catalog()),
+            None,
             "the plan only takes its roles"
         );
-        if let Some(plan) = catalog.plans.get_mut(&"extra".parse::<PlanSlug>().unwrap()) {
-            plan.end = EndPolicy::Kick;
+        for stays in [
+            Standing::Active,
+            Standing::Grace { until: at(9) },
+            Standing::Debtor,
+            Standing::Paused,
+        ] {
+            let more = holding("sub_2", "council", stays);
+            assert_eq!(beside(Some(more)), Some(Departure::Ahead), "{stays}");
         }
-        assert_eq!(kicked(&ended, &catalog), [guild()]);
-        let mut never = ended.clone();
-        never.holdings[0].had_access = false;
-        assert!(kicked(&never, &catalog).is_empty());
-        let mut still = ended;
-        still.holdings.push(holding("sub_2", "council", Standing::Debtor));
-        assert!(
-            kicked(&still, &catalog).is_empty(),
-            "a debtor stays, to be able to pay"
+        let pending = holding("sub_2", "council", Standing::Pending);
+        assert_eq!(
+            beside(Some(pending)),
+            Some(Departure::Waiting),
+            "a purchase is on its way"
         );
+        let alumnus = holding("sub_2", "council", Standing::Ended);
+        assert_eq!(beside(Some(alumnus)), None, "they are an alumnus here");
+        let elsewhere = holding("sub_2", "gone", Standing::Active);
+        assert_eq!(beside(Some(elsewhere)), here, "that plan opens nothing here");
+    }
+
+    #[test]
+    fn who_never_had_access_does_not_leave() {
+        let mut never = holding("sub_1", "extra", Standing::Ended);
+        never.had_access = false;
+        assert_eq!(departure_under(&holdings(vec![never]), &removing()), None);
+    }
+
+    #[test]
+    fn a_grant_that_is_not_over_keeps_somebody_and_one_that_is_does_not() {
+        let stay = |starts_at, ends_at| {
+            let mut facts = holdings(vec![holding("sub_1", "extra", Standing::Ended)]);
+            facts.grants.push(Grant {
+                id: GrantId::from_uuid(uuid::Uuid::nil()),
+                plan: "council".parse().unwrap(),
+                starts_at,
+                ends_at,
+            });
+            departure_under(&facts, &removing())
+        };
+        assert_eq!(stay(at(-5), None), Some(Departure::Ahead));
+        assert_eq!(stay(at(5), None), Some(Departure::Waiting));
+        assert!(matches!(stay(at(-5), Some(at(-1))), Some(Departure::Here(_))));
     }
 
     #[test]
@@ -558,6 +646,22 @@ mod tests {
             let mut turned = facts.clone();
             turned.holdings.reverse();
             prop_assert_eq!(desired_roles(&facts, &catalog(), at(0)), desired_roles(&turned, &catalog(), at(0)));
+        }
+
+        #[test]
+        fn nobody_leaves_a_server_in_which_anything_gives_access_or_has_not_ended(facts in any_facts()) {
+            let catalog = removing();
+            if let Some(Departure::Here(last)) = departure_under(&facts, &catalog) {
+                prop_assert!(!desired_roles(&facts, &catalog, at(0)).contains_key(&guild()));
+                for holding in &facts.holdings {
+                    prop_assert!(!gives_access(holding, &catalog, at(0)) || holding.plan.as_ref().unwrap().as_str() == "gone");
+                }
+                let held = facts.holdings.iter().find(|holding| holding.id == last).unwrap();
+                prop_assert!(held.standing == Standing::Ended && held.plan.as_ref().unwrap().as_str() == "extra");
+            }
+            let mut turned = facts.clone();
+            turned.holdings.reverse();
+            prop_assert_eq!(departure_under(&facts, &catalog), departure_under(&turned, &catalog));
         }
 
         #[test]

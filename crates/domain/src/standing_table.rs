@@ -148,7 +148,9 @@ const fn meaning(kind: StandingKind) -> &'static str {
         StandingKind::Grace => "a payment failed: access stays for a while, and messages ask to pay",
         StandingKind::Debtor => "the grace period is over: one payment brings everything back",
         StandingKind::Paused => "paused by choice; `paused_keeps_access` in the plan keeps access",
-        StandingKind::Ended => "over; the plan's `end` says whether an alumni role follows",
+        StandingKind::Ended => {
+            "over; the plan's `end` says whether an alumni role follows, or a removal from the server"
+        }
     }
 }
 
@@ -164,7 +166,11 @@ The built-in rules. The owner's policy may change each of them, for all plans or
 | standing | the plan's roles | Debtor role | meaning |\n| --- | --- | --- | --- |\n";
 
 const TAIL: &str = "\nSeveral subscriptions, purchases and grants add up: whatever one of them gives, the person has, and the end of\n\
-one takes only what nothing else gives.\n";
+one takes only what nothing else gives.\n\n\
+Where a plan says `end = \"kick\"`, the end of the last of what somebody holds in its server removes them from it,\n\
+once: who comes back without paying is left in peace. Nobody is removed who has a role from Rolecall there, who\n\
+stands above the bot or has permissions of staff, or whose membership had ended before the owner chose this. The\n\
+bot needs Kick Members for it, and says so on `/ready`.\n";
 
 #[cfg(test)]
 mod tests {

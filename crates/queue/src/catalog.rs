@@ -45,6 +45,9 @@ pub struct CatalogGuild {
     /// Given when the last access ends.
     #[serde(default)]
     pub alumni_role: Option<RoleId>,
+    /// Whether people are removed from it when what they hold there has ended.
+    #[serde(default)]
+    pub removes_people: bool,
 }
 
 #[cfg(test)]
@@ -59,6 +62,7 @@ mod tests {
         let guild = document.guild(GuildId::new(1).unwrap()).unwrap();
         assert_eq!((document.version, guild.mapped_roles.len()), (7, 2));
         assert_eq!((guild.debtor_role, guild.alumni_role), (RoleId::new(3), None));
+        assert!(!guild.removes_people);
         let written = serde_json::to_string(&document).unwrap();
         assert_eq!(
             serde_json::from_str::<CatalogDocument>(&written).unwrap(),

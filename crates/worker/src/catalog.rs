@@ -57,6 +57,7 @@ fn document(catalog: &Catalog) -> CatalogDocument {
             introduced_role: settings.introduced_role,
             introductions_channel: settings.introductions_channel,
             alumni_role: settings.alumni_role,
+            removes_people: catalog.removes_people(guild_id),
         }
     });
     CatalogDocument {

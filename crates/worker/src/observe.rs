@@ -59,7 +59,7 @@ pub async fn outcome(
             let (state, reason) = judge(conn, &row, &settled).await?;
             (state, reason, row.join_wanted && !newest, *pending)
         }
-        RoleResult::NotInGuild => {
+        RoleResult::NotInGuild { .. } => {
             let settled = keep_roles(conn, &row, roles, &[], Some(&answer)).await?;
             (absent(&settled), None, row.join_wanted && !newest, false)
         }

@@ -1,4 +1,4 @@
-//! Carrying out one command: look, join, write the difference, read back.
+//! Carrying out one command: look, join or remove the person, write the difference, read back.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rolecall_discord::{
     error::{DiscordError, ErrorClass},
     limiter::Lane,
-    rest::{Joined, Member},
+    rest::{Gate, Joined, Member, Pass},
 };
 use rolecall_domain::{
     ids::RoleId,
@@ -55,6 +55,8 @@ pub(super) struct Execution<'a> {
     lane: Lane,
     /// Nothing of it can have been written before.
     first: bool,
+    /// Passed by the first write, unless it was called off before.
+    writes: Gate,
 }
 
 /// What was found and done.
@@ -66,6 +68,7 @@ pub(super) struct Report {
     pub(super) at: DateTime<Utc>,
     already: Vec<RoleId>,
     joined: bool,
+    kicked: bool,
     refusals: Vec<Refusal>,
 }
 
@@ -90,6 +93,7 @@ impl Report {
             at,
             already: Vec::new(),
             joined: false,
+            kicked: false,
             refusals: Vec::new(),
         }
     }
@@ -105,7 +109,7 @@ impl Report {
                 pending: presence.pending,
             }),
             None if blocked.is_some() => None,
-            None => Some(RoleResult::NotInGuild),
+            None => Some(RoleResult::NotInGuild { kicked: self.kicked }),
         };
         seen.into_iter().chain(blocked).collect()
     }
@@ -126,7 +130,17 @@ impl<'a> Execution<'a> {
                 jobs::Lane::Bulk => Lane::Bulk,
             },
             first,
+            writes: Gate::default(),
         }
+    }
+
+    /// Keeps it from writing anything. `false` if it has written already.
+    pub(super) fn call_off(&self) -> bool {
+        self.writes.shut()
+    }
+
+    fn pass(&self) -> Pass {
+        Pass::new(self.lane, &self.writes)
     }
 
     /// Carries it out.
@@ -156,7 +170,10 @@ impl<'a> Execution<'a> {
     fn shut_out(&self, wish: &Wish, error: &DiscordError) -> Report {
         let world = &self.ctx.bot.world;
         let refusal = |role: &RoleId| Refusal::of_role(world, self.command.guild_id, *role, error);
-        let refusals = wish.add.union(&wish.remove).filter_map(refusal).collect();
+        let mut refusals: Vec<Refusal> = wish.add.union(&wish.remove).filter_map(refusal).collect();
+        if self.kicks_who_came_before().is_some() {
+            refusals.extend(Refusal::of_kick(self.command.guild_id, error));
+        }
         Report {
             refusals,
             ..Report::unseen(self.now())
@@ -169,6 +186,11 @@ impl<'a> Execution<'a> {
         report.at = self.now();
         if report.seen.is_none() && !self.command.probe && !wish.add.is_empty() {
             self.join(wish, writing, &mut report).await?;
+        }
+        if report.seen.is_some()
+            && let Some(ended) = self.kicks_who_came_before()
+        {
+            self.kick(ended, writing, &mut report).await?;
         }
         let Some(found) = report.seen.clone() else {
             return Ok(report);
@@ -251,9 +273,13 @@ impl<'a> Execution<'a> {
 
     async fn ask(&self, writing: &Writing) -> Result<Sighting, Halt> {
         let mark = writing.mark();
-        let member = self.ctx.rest.member(self.person, self.lane).await;
-        match member {
-            Ok(member) => Ok(writing.saw(mark, member.map(Presence::from))),
+        let member = self.member().await?;
+        Ok(writing.saw(mark, member.map(Presence::from)))
+    }
+
+    async fn member(&self) -> Result<Option<Member>, Halt> {
+        match self.ctx.rest.member(self.person, self.lane).await {
+            Ok(member) => Ok(member),
             Err(CallError::Discord(error))
                 if matches!(
                     error.class(),
@@ -290,7 +316,7 @@ impl<'a> Execution<'a> {
         let added = self
             .ctx
             .rest
-            .add_member(self.person, &token, &roles, self.lane)
+            .add_member(self.person, &token, &roles, self.pass())
             .await;
         match added {
             Ok(Joined::Created(member)) => {
@@ -310,6 +336,79 @@ impl<'a> Execution<'a> {
             Err(error) => return Err(error.into()),
         }
         report.at = self.now();
+        Ok(())
+    }
+
+    /// When the membership ended for which the person is to be removed, if they are. Whoever should have any role is
+    /// not, whatever else the command says.
+    fn kicks_who_came_before(&self) -> Option<DateTime<Utc>> {
+        self.command
+            .kick
+            .filter(|_| self.command.add.is_empty() && !self.command.probe)
+    }
+
+    /// Removes the person from the server, unless they came into it after `ended`: whoever comes back is not removed
+    /// a second time, however late the command is or however often it comes.
+    async fn kick(&self, ended: DateTime<Utc>, writing: &Writing, report: &mut Report) -> Result<(), Halt> {
+        let (guild_id, world) = (self.command.guild_id, &self.ctx.bot.world);
+        // The gateway does not tell when they came, and nobody is removed on old news.
+        let mark = writing.mark();
+        let member = self.member().await?;
+        report.seen = writing.saw(mark, member.clone().map(Presence::from));
+        report.at = self.now();
+        let Some(member) = member else { return Ok(()) };
+        if member.joined_at.is_none_or(|joined_at| ended < joined_at) {
+            tracing::info!(guild.id = %guild_id, "somebody came back after their membership had ended: they are not removed");
+            return Ok(());
+        }
+        if let Some(why) = world.untouchable(guild_id, &member.roles) {
+            report.refusals.push(Refusal::untouchable(&why));
+            return Ok(());
+        }
+        if self.turn.is_superseded() {
+            return Err(Halt::Superseded);
+        }
+        let reason = format!("Rolecall: the membership has ended ({})", self.command.reason);
+        match self
+            .ctx
+            .rest
+            .remove_member(self.person, &reason, self.pass())
+            .await
+        {
+            Ok(()) => self.see_gone(writing, report).await,
+            Err(CallError::Discord(error)) if error.class() == ErrorClass::NotInGuild => {
+                report.seen = writing.saw(writing.mark(), None);
+                Ok(())
+            }
+            Err(CallError::Discord(error)) => match Refusal::of_kick(guild_id, &error) {
+                Some(refusal) => {
+                    // Otherwise it would have been foreseen, unless they own the server.
+                    world.doubt(guild_id);
+                    report.refusals.push(refusal);
+                    Ok(())
+                }
+                None => Err(CallError::from(error).into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether somebody who was removed is gone: as the gateway tells, or by asking.
+    async fn see_gone(&self, writing: &Writing, report: &mut Report) -> Result<(), Halt> {
+        let echo = if self.ctx.bot.world.echoes() {
+            writing.echo(ECHO, Option::is_none).await
+        } else {
+            None
+        };
+        report.seen = match echo {
+            Some(gone) => gone,
+            None => self.ask(writing).await?,
+        };
+        report.at = self.now();
+        report.kicked = report.seen.is_none();
+        if !report.kicked {
+            report.refusals.push(Refusal::of_lie());
+        }
         Ok(())
     }
 
@@ -354,12 +453,12 @@ impl<'a> Execution<'a> {
         if give {
             self.ctx
                 .rest
-                .add_role(self.person, role, &reason, self.lane)
+                .add_role(self.person, role, &reason, self.pass())
                 .await
         } else {
             self.ctx
                 .rest
-                .remove_role(self.person, role, &reason, self.lane)
+                .remove_role(self.person, role, &reason, self.pass())
                 .await
         }
     }
@@ -370,8 +469,9 @@ impl<'a> Execution<'a> {
             let done = |presence: &Presence| {
                 changes.add.is_subset(&presence.roles) && changes.remove.is_disjoint(&presence.roles)
             };
-            if let Some(presence) = writing.echo(ECHO, done).await {
-                return Ok(Some(presence));
+            let is_done = |sighting: &Sighting| sighting.as_ref().is_some_and(done);
+            if let Some(sighting) = writing.echo(ECHO, is_done).await {
+                return Ok(sighting);
             }
         }
         self.ask(writing).await

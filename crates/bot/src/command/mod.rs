@@ -2,11 +2,14 @@
 
 mod execute;
 mod newest;
+mod patience;
+mod places;
 mod refusal;
 mod turns;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use rolecall_discord::error::ErrorClass;
 use rolecall_domain::ids::uuid_v7;
 use rolecall_queue::{
     Attempt, JobError, Push, Registry,
@@ -14,9 +17,18 @@ use rolecall_queue::{
 };
 use rolecall_runtime::trace::Traceparent;
 
-pub(crate) use crate::command::turns::Turns;
+pub(crate) use crate::command::{
+    patience::wait_for,
+    places::{Desk, Places},
+    turns::Turns,
+};
 use crate::{
-    command::execute::{Execution, Halt, Report},
+    command::{
+        execute::{Execution, Halt, Report},
+        newest::Start,
+        places::Place,
+        turns::Turn,
+    },
     message,
     rest::CallError,
     status::TOKEN_REFUSED,
@@ -24,7 +36,10 @@ use crate::{
 };
 
 /// While the token is refused, commands come back this often and find that out without asking Discord.
-const WITHOUT_TOKEN: std::time::Duration = std::time::Duration::from_mins(1);
+const WITHOUT_TOKEN: Duration = Duration::from_mins(1);
+
+/// When a command comes again that an outage of Discord's has cut short.
+const AFTER_OUTAGE: Duration = Duration::from_secs(1);
 
 /// The kinds of job that the bot runs.
 pub(crate) fn registry() -> Registry<Ctx> {
@@ -32,25 +47,87 @@ pub(crate) fn registry() -> Registry<Ctx> {
 }
 
 async fn run(ctx: Arc<Ctx>, command: ApplyRoles, attempt: Attempt) -> Result<(), JobError> {
-    let key = (command.guild_id, command.user_id);
-    let Some(turn) = ctx.turns.enter(key, command.revision).await else {
+    let Some((turn, _place)) = wait_for(&ctx, turn(&ctx, &command)).await? else {
         superseded(&ctx, &command);
         return Ok(());
     };
-    if !newest::is_newest(&ctx, &command).await? {
-        superseded(&ctx, &command);
-        return Ok(());
+    let first = match newest::begin(&ctx, &command).await? {
+        Start::Superseded => {
+            superseded(&ctx, &command);
+            return Ok(());
+        }
+        Start::First => true,
+        // What this revision has written in an earlier run was not there before.
+        Start::Again => false,
+    };
+    // On the heap, so that those who wait for their turn are small.
+    Box::pin(carry_out(&ctx, &command, &attempt, &turn, first)).await
+}
+
+/// The right to carry out a command, once Discord is there; `None` if a newer one has come meanwhile.
+async fn turn(ctx: &Ctx, command: &ApplyRoles) -> Option<(Turn, Place)> {
+    let key = (command.guild_id, command.user_id);
+    let turn = ctx.turns.enter(key, command.revision).await?;
+    let place = async {
+        let place = ctx
+            .places
+            .take(Desk::Server(command.guild_id, command.lane))
+            .await;
+        // With a place, or all that wait for one would begin before it is known that Discord is away.
+        ctx.bot.outage.over().await;
+        place
+    };
+    tokio::select! {
+        biased;
+        () = turn.overtaken() => None,
+        place = place => Some((turn, place)),
     }
-    // What this revision has written in an earlier run was not there before.
-    let first = turn.begin(command.revision) && !attempt.redelivered;
-    let execution = Execution::new(&ctx, &command, &turn, first);
-    match execution.run().await {
+}
+
+async fn carry_out(
+    ctx: &Ctx,
+    command: &ApplyRoles,
+    attempt: &Attempt,
+    turn: &Turn,
+    first: bool,
+) -> Result<(), JobError> {
+    let execution = Execution::new(ctx, command, turn, first);
+    let draining = ctx.bot.shutdown.draining();
+    let called_off = async {
+        draining.cancelled().await;
+        if !execution.call_off() {
+            // It has written something already, and is seen through.
+            std::future::pending::<()>().await;
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        done = execution.run() => done,
+        () = called_off => {
+            tracing::debug!(command.revision, "a command that had written nothing is left to the next bot");
+            unwritten(ctx, command, first).await;
+            return Err(JobError::Snooze(Duration::ZERO));
+        }
+    };
+    match done {
         Ok(report) => {
             let results = report.results();
             ctx.bot.metrics.command(name(&results));
-            tell(&ctx, &command, &attempt, &report, results).await
+            tell(ctx, command, attempt, &report, results).await
         }
-        Err(halt) => halted(&ctx, &command, &attempt, halt).await,
+        Err(halt) => {
+            if execution.call_off() {
+                unwritten(ctx, command, first).await;
+            }
+            halted(ctx, command, attempt, halt).await
+        }
+    }
+}
+
+/// Notes that nothing was written, so that the next run still knows what was there before the first.
+async fn unwritten(ctx: &Ctx, command: &ApplyRoles, first: bool) {
+    if first {
+        newest::unwritten(ctx, command).await;
     }
 }
 
@@ -75,16 +152,33 @@ async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) 
             tracing::debug!("{TOKEN_REFUSED}");
             return Err(JobError::Snooze(WITHOUT_TOKEN));
         }
+        // Its token was refused while it waited, and nothing was sent.
+        Halt::Call(CallError::Discord(error)) if error.class() == ErrorClass::CalledOff => {
+            return Err(JobError::Snooze(WITHOUT_TOKEN));
+        }
+        // Nobody is answered: that says nothing about this command, and it waits with all the others.
+        Halt::Shut(error) | Halt::Call(CallError::Discord(error))
+            if error.class() == ErrorClass::Unavailable && ctx.bot.outage.is_general().await =>
+        {
+            return Err(JobError::Snooze(AFTER_OUTAGE));
+        }
+        Halt::Shut(error) | Halt::Call(CallError::Discord(error))
+            if matches!(error.class(), ErrorClass::Rejected { .. }) =>
+        {
+            JobError::cancel(error)
+        }
         Halt::Shut(error) | Halt::Call(CallError::Discord(error)) => match error.retry_after() {
             Some(wait) => JobError::retry_after(wait, error),
             None => JobError::retry(error),
         },
         Halt::NoCatalog => JobError::retry_after(
-            std::time::Duration::from_secs(5),
+            Duration::from_secs(5),
             "the worker has not published a catalog yet",
         ),
     };
-    if !attempt.is_last() {
+    // Nobody can tell what would help, and a day of tries would not.
+    let is_hopeless = matches!(&error, JobError::Cancel(_));
+    if !attempt.is_last() && !is_hopeless {
         ctx.bot.metrics.command("retried");
         return Err(error);
     }
@@ -147,6 +241,7 @@ fn name(results: &[RoleResult]) -> &'static str {
         Some(RoleResult::Applied { .. }) => "applied",
         Some(RoleResult::Blocked { .. }) => "blocked",
         Some(RoleResult::Failed { .. }) => "failed",
-        Some(RoleResult::NotInGuild) | None => "not_in_guild",
+        Some(RoleResult::NotInGuild { kicked: true }) => "kicked",
+        Some(RoleResult::NotInGuild { kicked: false }) | None => "not_in_guild",
     }
 }

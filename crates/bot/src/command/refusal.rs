@@ -2,7 +2,7 @@
 
 use rolecall_discord::error::{DiscordError, ErrorClass};
 use rolecall_domain::{
-    hierarchy::Fault,
+    hierarchy::{Fault, Untouchable},
     ids::{GuildId, RoleId},
 };
 use rolecall_queue::jobs::RoleResult;
@@ -97,6 +97,44 @@ impl Refusal {
         })
     }
 
+    /// Somebody whom the bot did not even try to remove.
+    pub(super) fn untouchable(why: &Untouchable) -> Self {
+        Self {
+            role: None,
+            code: MISSING_PERMISSIONS,
+            message: not_removed(why),
+        }
+    }
+
+    /// Somebody whom Discord said it removed, and who is still there.
+    pub(super) fn of_lie() -> Self {
+        Self {
+            role: None,
+            code: 0,
+            message: not_removed(&"Discord said that it did, and they are still there"),
+        }
+    }
+
+    /// Somebody whom Discord did not let us remove; `None` if trying again may help.
+    pub(super) fn of_kick(guild_id: GuildId, error: &DiscordError) -> Option<Self> {
+        let message = match error.class() {
+            ErrorClass::MissingPermission { code: NO_ACCESS } | ErrorClass::UnknownGuild => {
+                not_in_server(guild_id)
+            }
+            ErrorClass::MissingPermission { .. } => not_removed(
+                &"Discord does not let the bot: they own the server, or have a role that is not below the bot's, or \
+                  the bot's role lacks Kick Members",
+            ),
+            ErrorClass::Rejected { message, .. } => not_removed(&message),
+            _ => return None,
+        };
+        Some(Self {
+            role: None,
+            code: signed(code_of(error)),
+            message,
+        })
+    }
+
     /// All of them in one result.
     pub(super) fn result(refusals: &[Self]) -> Option<RoleResult> {
         let mut messages: Vec<&str> = Vec::new();
@@ -111,6 +149,10 @@ impl Refusal {
             message: messages.join("; "),
         })
     }
+}
+
+fn not_removed(why: &dyn std::fmt::Display) -> String {
+    format!("the membership has ended, but the person was not removed from the server: {why}")
 }
 
 fn explain(fault: &Fault) -> String {

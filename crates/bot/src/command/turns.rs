@@ -2,10 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -24,8 +21,6 @@ pub(crate) struct Turns {
 #[derive(Debug)]
 struct Line {
     newest: watch::Sender<i64>,
-    /// The revision that was begun last.
-    begun: AtomicI64,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -68,7 +63,6 @@ impl Turns {
         }
         let new = || Line {
             newest: watch::Sender::new(i64::MIN),
-            begun: AtomicI64::new(i64::MIN),
             turn: Arc::default(),
         };
         Arc::clone(lines.entry(key).or_insert_with(|| Arc::new(new())))
@@ -81,9 +75,11 @@ impl Turn {
         *self.line.newest.borrow() > self.revision
     }
 
-    /// Begins to carry out `revision`. Whether nobody here has before.
-    pub(crate) fn begin(&self, revision: i64) -> bool {
-        self.line.begun.swap(revision, Ordering::SeqCst) != revision
+    /// Waits until a newer command has come.
+    pub(crate) async fn overtaken(&self) {
+        let mut newest = self.line.newest.subscribe();
+        // The sender lives in the line.
+        let _ = newest.wait_for(|newest| *newest > self.revision).await;
     }
 }
 
@@ -129,11 +125,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revision_that_comes_again_is_carried_out_again_but_known_to_be_no_first() {
+    async fn who_has_the_turn_hears_of_a_newer_one_and_not_of_the_same() {
         let turns = Turns::default();
-        assert!(turns.enter(key(1), 1).await.unwrap().begin(1));
-        assert!(!turns.enter(key(1), 1).await.unwrap().begin(1));
-        assert!(turns.enter(key(1), 2).await.unwrap().begin(2));
+        let turn = turns.enter(key(1), 5).await.unwrap();
+        let mut same = Box::pin(turns.enter(key(1), 5));
+        assert!((&mut same).now_or_never().is_none());
+        assert!(turn.overtaken().now_or_never().is_none());
+        let mut newer = Box::pin(turns.enter(key(1), 6));
+        assert!((&mut newer).now_or_never().is_none());
+        assert!(turn.overtaken().now_or_never().is_some());
     }
 
     #[tokio::test]

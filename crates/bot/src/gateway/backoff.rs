@@ -2,27 +2,30 @@
 
 use std::time::Duration;
 
-use rolecall_domain::clock::{Rng, random_bytes};
+use rolecall_domain::clock::Rng;
 
-/// A connection that lasted this long was a good one.
-const GOOD: Duration = Duration::from_mins(1);
-
-/// The longest wait before a RESUME, which costs nothing.
-const LONGEST: Duration = Duration::from_secs(30);
-
-/// The longest wait before an IDENTIFY: even one that always fails leaves most of the day's thousand.
-const LONGEST_TO_IDENTIFY: Duration = Duration::from_mins(2);
+use crate::pace::Pace;
 
 /// Connections that ended young, in a row.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub(super) struct Backoff {
     failures: u32,
 }
 
+/// What the wait for the next connection depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past {
+    pub(super) lasted: Duration,
+    /// Discord has acknowledged a heartbeat on it: a dead one can look alive for long.
+    pub(super) proven: bool,
+    /// The next one resumes the session.
+    pub(super) resumes: bool,
+}
+
 impl Backoff {
-    /// A connection has ended after `lasted`. The wait before the next.
-    pub(crate) fn after(&mut self, lasted: Duration, resumes: bool, rng: &dyn Rng) -> Duration {
-        if lasted >= GOOD {
+    /// A connection has ended. The wait before the next.
+    pub(super) fn after(&mut self, past: Past, pace: &Pace, rng: &dyn Rng) -> Duration {
+        if past.proven && past.lasted >= pace.good {
             self.failures = 0;
         }
         let doublings = self.failures;
@@ -31,10 +34,12 @@ impl Backoff {
         let Some(doublings) = doublings.checked_sub(1) else {
             return Duration::ZERO;
         };
-        let longest = if resumes { LONGEST } else { LONGEST_TO_IDENTIFY };
-        let wait = Duration::from_secs(1 << doublings.min(10)).min(longest);
-        // Up to a fifth less, so that many bots do not come back together.
-        wait.mul_f64(1.0 - f64::from(u16::from_be_bytes(random_bytes(rng))) / f64::from(u16::MAX) / 5.0)
+        let longest = if past.resumes {
+            pace.longest
+        } else {
+            pace.longest_to_identify
+        };
+        pace.wait(doublings, longest, rng)
     }
 }
 
@@ -43,18 +48,25 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Zeros;
+    struct Bytes(u8);
 
-    impl Rng for Zeros {
+    impl Rng for Bytes {
         fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(0);
+            buffer.fill(self.0);
         }
     }
 
+    const YOUNG: Past = Past {
+        lasted: Duration::ZERO,
+        proven: true,
+        resumes: true,
+    };
+
     fn waits(resumes: bool) -> Vec<u64> {
         let mut backoff = Backoff::default();
+        let past = Past { resumes, ..YOUNG };
         (0..9)
-            .map(|_| backoff.after(Duration::ZERO, resumes, &Zeros).as_secs())
+            .map(|_| backoff.after(past, &Pace::default(), &Bytes(0)).as_secs())
             .collect()
     }
 
@@ -65,11 +77,35 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_lasted_forgives_those_before() {
+    fn a_connection_that_lasted_forgives_those_before_but_a_dead_one_does_not() {
+        let pace = Pace::default();
         let mut backoff = Backoff::default();
         for _ in 0..5 {
-            backoff.after(Duration::ZERO, true, &Zeros);
+            backoff.after(YOUNG, &pace, &Bytes(0));
         }
-        assert_eq!(backoff.after(GOOD, true, &Zeros), Duration::ZERO);
+        let old = Past {
+            lasted: pace.good,
+            ..YOUNG
+        };
+        let dead = Past { proven: false, ..old };
+        assert_eq!(backoff.after(dead, &pace, &Bytes(0)), Duration::from_secs(16));
+        assert_eq!(backoff.after(old, &pace, &Bytes(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn even_if_every_identify_fails_at_once_a_day_does_not_spend_the_thousand() {
+        let (pace, mut backoff) = (Pace::default(), Backoff::default());
+        let past = Past {
+            proven: false,
+            resumes: false,
+            ..YOUNG
+        };
+        let (mut day, mut identifies) = (Duration::ZERO, 0);
+        while day < Duration::from_hours(24) {
+            identifies += 1;
+            // The shortest waits that chance can make of it.
+            day += backoff.after(past, &pace, &Bytes(255));
+        }
+        assert!(identifies < 920, "{identifies} IDENTIFYs a day");
     }
 }

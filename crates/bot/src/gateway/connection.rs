@@ -4,7 +4,8 @@
 use std::{future::poll_fn, task::Poll, time::Duration};
 
 use futures::StreamExt;
-use tokio::time::timeout;
+use rolecall_discord::unreached::Unreached;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use twilight_gateway::{
     CloseFrame, Message, Shard, ShardState,
@@ -13,6 +14,7 @@ use twilight_gateway::{
 
 use crate::{
     gateway::{
+        cause::Cause,
         close::Fatal,
         event::{Event, Payload},
     },
@@ -21,8 +23,14 @@ use crate::{
     world::SavedSession,
 };
 
+/// What stands for a connection that ended without a close frame.
+const ABNORMAL: u16 = 1006;
+
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+const RECONNECT: u8 = 7;
+const INVALID_SESSION: u8 = 9;
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +38,7 @@ pub(super) enum End {
     /// We were told to stop, and the session is kept.
     Stopped,
     /// Connect again.
-    Lost,
+    Lost(Cause),
     /// Connecting again is of no use.
     Fatal(Fatal),
 }
@@ -42,6 +50,14 @@ pub(super) struct Connection<'a> {
     pub(super) stop: &'a CancellationToken,
     /// It was there once.
     connected: bool,
+    /// It carries a session.
+    live: bool,
+    /// The last step on the way to the session.
+    progress_at: Instant,
+    /// The last sign of life, and how often there has to be one.
+    heard_at: Instant,
+    interval: Option<Duration>,
+    cause: Option<Cause>,
     pub(super) close_code: Option<u16>,
 }
 
@@ -52,8 +68,23 @@ impl<'a> Connection<'a> {
             shard,
             stop,
             connected: false,
+            live: false,
+            progress_at: Instant::now(),
+            heard_at: Instant::now(),
+            interval: None,
+            cause: None,
             close_code: None,
         }
+    }
+
+    /// Whether a session came of it.
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether Discord has acknowledged a heartbeat on it.
+    pub(super) fn is_proven(&self) -> bool {
+        self.shard.latency().received().is_some()
     }
 
     /// Receives until the connection has ended.
@@ -65,6 +96,11 @@ impl<'a> Connection<'a> {
                 () = stop.cancelled() => {
                     self.say_goodbye().await;
                     return End::Stopped;
+                }
+                // A gateway that takes a connection and leaves it at that would be waited for for ever.
+                () = sleep_until(self.progress_at + ctx.bot.config.pace.handshake), if !self.live => {
+                    let nothing_came = Cause::Unreached(Unreached::Timeout);
+                    return End::Lost(if self.connected { Cause::NoSession } else { nothing_came });
                 }
                 received = ctx.guard.run(self.next()) => match received {
                     // Without the lease the connection is dropped as it is: the next holder resumes the session.
@@ -83,12 +119,19 @@ impl<'a> Connection<'a> {
             Some(Ok(Message::Text(text))) => self.hand_over(&text),
             Some(Ok(Message::Close(frame))) => {
                 self.close_code = frame.map(|frame| frame.code);
+                let cause = match self.close_code.filter(|code| *code != ABNORMAL) {
+                    Some(code) => Cause::Closed(code),
+                    None => self.broken(),
+                };
+                self.cause.get_or_insert(cause);
                 tracing::info!(code = self.close_code, "the gateway connection was closed");
             }
             // The error's own text may hold a whole event.
             Some(Err(error)) if matches!(error.kind(), ReceiveMessageErrorType::Reconnect) => {
-                let cause = error.into_source().map(|source| source.to_string());
-                tracing::warn!(cause, "the gateway could not be reached");
+                let source = error.into_source();
+                let why = source.map_or(Unreached::Other, |source| Unreached::of(&*source));
+                tracing::warn!(cause = why.text(), "the gateway could not be reached");
+                self.cause.get_or_insert(Cause::Unreached(why));
             }
             Some(Err(_)) => tracing::warn!("a gateway message could not be read; skipped"),
             None => {}
@@ -98,15 +141,32 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn hand_over(&self, text: &str) {
+    /// What twilight calls an abnormal end: an error of the line, or a heartbeat that was not acknowledged in time.
+    fn broken(&self) -> Cause {
+        match self.interval {
+            Some(interval) if self.heard_at.elapsed() >= interval.mul_f64(0.9) => Cause::Zombie,
+            _ => Cause::Broken,
+        }
+    }
+
+    fn hand_over(&mut self, text: &str) {
         let status = &self.ctx.bot.status;
+        self.heard_at = Instant::now();
         let Ok(payload) = Payload::read(text) else { return };
         if let Some(interval) = payload.heartbeat_interval() {
+            self.interval = Some(interval);
+            self.progress_at = self.heard_at;
             status.greeted(interval);
+        }
+        match payload.op {
+            RECONNECT => drop(self.cause.get_or_insert(Cause::Reconnect)),
+            INVALID_SESSION => drop(self.cause.get_or_insert(Cause::InvalidSession)),
+            _ => {}
         }
         let (0, Some(sequence)) = (payload.op, payload.sequence) else {
             return;
         };
+        self.progress_at = self.heard_at;
         status.dispatched();
         match payload.event() {
             Ok(Event::Ready(ready)) => {
@@ -118,12 +178,14 @@ impl<'a> Connection<'a> {
                     intents: self.ctx.bot.intents,
                     bot_user_id: ready.user.id,
                 });
+                self.live = true;
                 status.set_phase(Phase::Live);
             }
             Ok(Event::Resumed) => {
                 tracing::info!("the gateway session was resumed");
                 self.ctx.bot.world.apply(Event::Resumed, sequence);
                 self.ctx.bot.world.session_resumed();
+                self.live = true;
                 status.set_phase(Phase::Live);
             }
             Ok(event) => self.ctx.bot.world.apply(event, sequence),
@@ -138,7 +200,7 @@ impl<'a> Connection<'a> {
     fn ended(&self) -> Option<End> {
         match self.shard.state() {
             ShardState::FatallyClosed => Some(End::Fatal(Fatal::of(self.close_code.unwrap_or_default()))),
-            ShardState::Disconnected { .. } => Some(End::Lost),
+            ShardState::Disconnected { .. } => Some(End::Lost(self.cause.unwrap_or(Cause::Broken))),
             ShardState::Active | ShardState::Identifying | ShardState::Resuming => None,
         }
     }

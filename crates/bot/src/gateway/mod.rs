@@ -2,6 +2,7 @@
 //! there is no other way and the day's budget allows it.
 
 mod backoff;
+pub(crate) mod cause;
 mod clearance;
 mod close;
 mod connection;
@@ -17,7 +18,8 @@ use twilight_model::gateway::{Intents, payload::outgoing::identify::IdentifyProp
 
 use crate::{
     gateway::{
-        backoff::Backoff,
+        backoff::{Backoff, Past},
+        cause::Cause,
         close::Fatal,
         connection::{Connection, End},
     },
@@ -36,6 +38,9 @@ const RECHECK: Duration = Duration::from_mins(5);
 /// Discord allows one IDENTIFY in this time.
 const BETWEEN_IDENTIFIES: Duration = Duration::from_secs(5);
 
+/// A RESUME that was so often left without an answer is given up for a new session.
+const UNANSWERED_RESUMES: u32 = 3;
+
 /// Closes after which a session cannot be resumed: not authenticated, invalid sequence, timed out.
 const SESSION_ENDED: [u16; 3] = [4003, 4007, 4009];
 
@@ -48,6 +53,8 @@ struct Gateway {
     session: Option<Session>,
     resume_url: Option<String>,
     identified_at: Option<Instant>,
+    /// RESUMEs in a row that Discord left without an answer.
+    unanswered: u32,
 }
 
 /// Carries the session until told to stop, or until the lease is lost.
@@ -82,6 +89,7 @@ impl Gateway {
             session: None,
             resume_url: None,
             identified_at: None,
+            unanswered: 0,
         }
     }
 
@@ -119,17 +127,20 @@ impl Gateway {
                 self.ctx.bot.metrics.reconnects.inc();
             }
             self.ctx.bot.status.set_phase(Phase::Connecting);
-            let begun = Instant::now();
-            let end = self.connect(stop).await;
-            let lasted = begun.elapsed();
-            self.ctx.bot.world.disconnected();
+            let (end, past) = self.connect(stop).await;
+            let bot = &self.ctx.bot;
+            bot.world.disconnected();
+            let wait = backoff.after(past, &bot.config.pace, &*bot.rng);
             let pause = async {
                 match end {
                     End::Stopped => {}
-                    End::Lost => self.ctx.bot.status.set_phase(Phase::Connecting),
+                    End::Lost(cause) => {
+                        bot.metrics.gateway_ended(cause);
+                        bot.status.lost(cause, bot.clock.now(), wait);
+                    }
                     End::Fatal(fatal) => self.wait_for_mending(fatal).await,
                 }
-                sleep(backoff.after(lasted, self.session.is_some(), &*self.ctx.bot.rng)).await;
+                sleep(wait).await;
             };
             if end == End::Stopped || stop.run_until_cancelled(pause).await.is_none() {
                 return;
@@ -138,7 +149,8 @@ impl Gateway {
     }
 
     /// One connection. Afterwards the session is what is left of it.
-    async fn connect(&mut self, stop: &CancellationToken) -> End {
+    async fn connect(&mut self, stop: &CancellationToken) -> (End, Past) {
+        let begun = Instant::now();
         let address = self.address.clone().unwrap_or_default();
         let mut config = ConfigBuilder::from(self.config.clone()).proxy_url(address);
         match self.session.take() {
@@ -152,9 +164,18 @@ impl Gateway {
         let ctx = Arc::clone(&self.ctx);
         let mut connection = Connection::new(&ctx, shard, stop);
         let end = connection.run().await;
-        let is_over = connection
-            .close_code
-            .is_some_and(|code| SESSION_ENDED.contains(&code));
+        self.unanswered = match end {
+            // Nothing was asked.
+            End::Lost(Cause::Unreached(_)) => self.unanswered,
+            End::Lost(Cause::NoSession | Cause::Zombie | Cause::Broken) if !connection.is_live() => {
+                self.unanswered.saturating_add(1)
+            }
+            _ => 0,
+        };
+        let is_over = self.unanswered >= UNANSWERED_RESUMES
+            || connection
+                .close_code
+                .is_some_and(|code| SESSION_ENDED.contains(&code));
         self.session = connection.shard.session().filter(|_| !is_over).cloned();
         self.resume_url = connection
             .shard
@@ -164,7 +185,12 @@ impl Gateway {
         if self.session.is_none() && end != End::Stopped {
             self.ctx.bot.world.session_ended();
         }
-        end
+        let past = Past {
+            lasted: begun.elapsed(),
+            proven: connection.is_proven(),
+            resumes: self.session.is_some(),
+        };
+        (end, past)
     }
 
     /// Waits until somebody has done what only they can do. No connection is tried meanwhile: each would fail, and

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rolecall_domain::{
-    hierarchy::{BotStanding, Fault, GuildRole, check},
+    hierarchy::{BotStanding, Fault, GuildRole, Untouchable, check, check_kick, may_kick},
     ids::{DiscordUserId, GuildId, RoleId},
 };
 use rolecall_queue::jobs::{GuildObserved, ObservedRole};
@@ -45,6 +45,19 @@ impl Guild {
         let roles = self.list();
         let standing = BotStanding::of(guild_id, &roles, self.bot_roles.as_ref()?);
         Some(check(guild_id, &roles, &standing, mapped))
+    }
+
+    /// What keeps the bot from removing people. `None` if nothing does, or that is not known.
+    pub(crate) fn kick_fault(&self, guild_id: GuildId) -> Option<Fault> {
+        let standing = BotStanding::of(guild_id, &self.list(), self.bot_roles.as_ref()?);
+        check_kick(&standing)
+    }
+
+    /// What keeps the bot from removing somebody with these roles. `None` if nothing does, or that is not known.
+    pub(crate) fn untouchable(&self, guild_id: GuildId, held: &[RoleId]) -> Option<Untouchable> {
+        let roles = self.list();
+        let standing = BotStanding::of(guild_id, &roles, self.bot_roles.as_ref()?);
+        may_kick(&roles, &standing, held).err()
     }
 
     /// The server as the worker is told of it.

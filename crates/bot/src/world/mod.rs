@@ -21,7 +21,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use rolecall_domain::{
     clock::Clock,
-    hierarchy::Fault,
+    hierarchy::{Fault, Untouchable},
     ids::{DiscordUserId, GuildId, RoleId},
 };
 use rolecall_queue::jobs::GuildObserved;
@@ -148,6 +148,13 @@ impl World {
             .find(|fault| matches!(fault, Fault::CreateInviteMissing))
     }
 
+    /// What keeps the bot from removing somebody with these roles, as far as is known.
+    pub(crate) fn untouchable(&self, guild_id: GuildId, held: &[RoleId]) -> Option<Untouchable> {
+        let state = self.state();
+        let guild = state.guilds.get(&guild_id).filter(|_| state.live)?;
+        guild.untouchable(guild_id, held)
+    }
+
     /// A role's name.
     pub(crate) fn role_name(&self, guild_id: GuildId, role: RoleId) -> Option<String> {
         self.state()
@@ -176,7 +183,10 @@ impl World {
                 .unwrap_or_default()
                 .into_iter()
                 .collect();
-            let faults = guild.faults(guild_id, &mapped).unwrap_or_default();
+            let mut faults = guild.faults(guild_id, &mapped).unwrap_or_default();
+            if self.catalog.removes_people(guild_id) {
+                faults.extend(guild.kick_fault(guild_id));
+            }
             problems.extend(
                 faults
                     .iter()

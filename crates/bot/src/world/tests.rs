@@ -37,6 +37,7 @@ fn world() -> Arc<World> {
         introduced_role: None,
         introductions_channel: None,
         alumni_role: None,
+        removes_people: false,
     };
     catalog.learn(CatalogDocument {
         version: 1,

@@ -86,12 +86,12 @@ impl Writing {
     pub(crate) async fn echo(
         &self,
         patience: Duration,
-        satisfies: impl Fn(&Presence) -> bool,
-    ) -> Option<Presence> {
+        satisfies: impl Fn(&Sighting) -> bool,
+    ) -> Option<Sighting> {
         let heard = async {
             loop {
-                if let Some(presence) = self.world.fresh(self.key).flatten().filter(&satisfies) {
-                    return presence;
+                if let Some(sighting) = self.world.fresh(self.key).filter(&satisfies) {
+                    return sighting;
                 }
                 self.notify.notified().await;
             }

@@ -196,7 +196,10 @@ async fn who_is_not_there_is_waited_for() {
     let rig = Rig::start().await;
     let bot = rig.bot().await;
     rig.worker.push(&command(ADA, 1, &[COUNCIL_ROLE], &[])).await;
-    assert_eq!(rig.worker.result().await, RoleResult::NotInGuild);
+    assert_eq!(
+        rig.worker.result().await,
+        RoleResult::NotInGuild { kicked: false }
+    );
     rig.discord.join(GUILD, ADA).unwrap();
     let seen = rig.worker.person().await;
     assert!(
@@ -295,7 +298,10 @@ async fn a_token_that_is_no_longer_good_leaves_the_person_to_join_by_themselves(
         let mut join = command(ADA, revision, &[COUNCIL_ROLE], &[]);
         join.join = Some(sealed);
         rig.worker.push(&join).await;
-        assert_eq!(rig.worker.result().await, RoleResult::NotInGuild);
+        assert_eq!(
+            rig.worker.result().await,
+            RoleResult::NotInGuild { kicked: false }
+        );
     }
     bot.stop().await;
 }
@@ -462,6 +468,56 @@ async fn many_commands_keep_to_the_limit_without_a_single_429() {
         "{requests:?}"
     );
     assert_eq!(rig.requests("PUT", "/roles/"), 40);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_backlog_of_many_commands_for_few_people_costs_little_more_than_the_newest_of_each() {
+    let rig = Rig::start().await;
+    rig.discord.set_limit("member-roles", 100, 1_000).unwrap();
+    let people: Vec<u64> = (0..100)
+        .map(|number| rig.member(&format!("person{number}")))
+        .collect();
+    // Each undoes the one before, and the newest gives.
+    let mut backlog = Vec::new();
+    for revision in 1..=101 {
+        for who in &people {
+            let (add, remove): (&[u64], &[u64]) = if revision % 2 == 0 {
+                (&[], &[COUNCIL_ROLE])
+            } else {
+                (&[COUNCIL_ROLE], &[])
+            };
+            backlog.push(command(*who, revision, add, remove));
+        }
+    }
+    rig.worker.push_all(&backlog).await;
+    let _: String = rig.redis.run(&["CONFIG", "RESETSTAT"]).await;
+    let bot = rig.bot().await;
+    until(async || {
+        people
+            .iter()
+            .all(|who| rig.roles_of(*who).contains(&COUNCIL_ROLE))
+    })
+    .await;
+    let mut newest = 0;
+    while newest < people.len() {
+        newest += usize::from(rig.worker.outcome().await.revision == 101);
+    }
+    let changes = rig.requests("PUT", "/roles/") + rig.requests("DELETE", "/roles/");
+    assert!(changes <= 2 * people.len(), "{changes} changes");
+    let calls: String = rig.redis.run(&["INFO", "commandstats"]).await;
+    let scripts: usize = calls
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="))
+        .and_then(|rest| rest.split(',').next())
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        scripts < backlog.len() / 4,
+        "{scripts} scripts for {} commands",
+        backlog.len()
+    );
     bot.stop().await;
 }
 

@@ -1,11 +1,12 @@
 //! One bot acts at a time.
 
+use rolecall_queue::jobs::RoleResult;
 use rolecall_sandbox::discord::{
-    demo::{COUNCIL_ROLE, DEBTOR_ROLE},
+    demo::{COUNCIL_ROLE, DEBTOR_ROLE, GUILD},
     faults::{Fault, FaultKind},
 };
 
-use crate::support::{Rig, command, soon, until};
+use crate::support::{Bot, Rig, command, role, soon, until};
 
 #[tokio::test]
 async fn one_bot_leads_and_the_other_is_ready_to() {
@@ -115,7 +116,7 @@ async fn a_stop_lets_running_commands_finish() {
         .await;
     soon(
         rig.discord
-            .wait_until(|_| rig.requests("GET", &format!("/members/{ben}")) == 1),
+            .wait_until(|_| rig.requests("PUT", &format!("/members/{ben}/roles/")) == 1),
     )
     .await;
     bot.stop().await;
@@ -143,5 +144,46 @@ async fn what_was_learned_of_the_limits_outlives_the_process() {
             .iter()
             .all(|request| request.status != Some(429))
     );
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_hands_back_at_once_what_has_written_nothing_and_the_next_bot_does_it_once() {
+    let rig = Rig::start().await;
+    let people: Vec<u64> = (0..5)
+        .map(|number| rig.member(&format!("person{number}")))
+        .collect();
+    for who in &people {
+        rig.discord.give_role(GUILD, *who, COUNCIL_ROLE).unwrap();
+    }
+    // One change now, and the next one in an hour.
+    rig.discord.set_limit("member-roles", 1, 3_600_000).unwrap();
+    let bot = Bot::start(&rig.redis, &rig.discord, &[("DRAIN_TIMEOUT", "10m")]);
+    until(async || bot.ready().await["parts"]["gateway"]["ok"] == true).await;
+    for who in &people {
+        rig.worker
+            .push(&command(*who, 1, &[COUNCIL_ROLE, DEBTOR_ROLE], &[]))
+            .await;
+    }
+    rig.worker.outcome().await;
+    until(async || bot.metrics().await.contains("rolecall_bot_limiter_waiting_now 4")).await;
+    bot.stop().await;
+    assert_eq!(rig.requests("PUT", "/roles/"), 1);
+
+    let _: u64 = rig.redis.run(&["DEL", "test:bot:limiter"]).await;
+    rig.discord.set_limit("member-roles", 50, 1_000).unwrap();
+    let bot = rig.bot().await;
+    for _ in 1..people.len() {
+        let RoleResult::Applied { roles, already, .. } = rig.worker.result().await else {
+            panic!()
+        };
+        assert_eq!(roles, [role(COUNCIL_ROLE), role(DEBTOR_ROLE)]);
+        assert_eq!(
+            already,
+            [role(COUNCIL_ROLE)],
+            "who gave it is still known, for the first bot wrote nothing"
+        );
+    }
+    assert_eq!(rig.requests("PUT", "/roles/"), people.len());
     bot.stop().await;
 }

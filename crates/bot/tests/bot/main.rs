@@ -3,9 +3,12 @@
 
 mod commands;
 mod gateway;
+mod kick;
 mod leadership;
 mod messages;
+mod outages;
 mod privacy;
 mod process;
+mod refusals;
 mod sightings;
 mod support;

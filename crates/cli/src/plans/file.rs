@@ -154,7 +154,7 @@ impl Reading<'_> {
             reading.choice(raw, key, allowed)
         };
         let kind = choice(self, Some(&raw.kind), "kind", &["individual", "company"]);
-        let end = choice(self, raw.end.as_ref(), "end", &["remove", "alumni"]);
+        let end = choice(self, raw.end.as_ref(), "end", &["remove", "alumni", "kick"]);
         let seat_policy = choice(
             self,
             raw.seat_policy.as_ref(),
@@ -190,10 +190,10 @@ impl Reading<'_> {
                 grace,
                 paused_keeps_access: raw.paused_keeps_access,
                 trial_days,
-                end: if end == "alumni" {
-                    EndPolicy::Alumni
-                } else {
-                    EndPolicy::Remove
+                end: match end {
+                    "alumni" => EndPolicy::Alumni,
+                    "kick" => EndPolicy::Kick,
+                    _ => EndPolicy::Remove,
                 },
                 roles,
                 archived: false,
@@ -291,12 +291,8 @@ impl Reading<'_> {
             return word;
         }
         let line = self.line(raw);
-        let problem = if key == "end" && raw.get_ref() == "kick" {
-            "end = \"kick\" is not supported by this version; use \"remove\" or \"alumni\"".to_owned()
-        } else {
-            let words: Vec<String> = allowed.iter().map(|word| format!("{word:?}")).collect();
-            format!("{key} is {:?}; expected {}", raw.get_ref(), words.join(" or "))
-        };
+        let words: Vec<String> = allowed.iter().map(|word| format!("{word:?}")).collect();
+        let problem = format!("{key} is {:?}; expected {}", raw.get_ref(), words.join(" or "));
         self.faults.push(Fault::new(line, problem));
         default
     }
@@ -427,9 +423,9 @@ debtor_role = "333"
     }
 
     #[test]
-    fn a_plan_without_roles_and_an_unsupported_end_are_faults() {
+    fn a_plan_without_roles_and_an_unknown_end_are_faults() {
         let text =
-            "[[plan]]\nslug = \"a\"\nname = \"A\"\nkind = \"company\"\nend = \"kick\"\ntrial_days = 999\n";
+            "[[plan]]\nslug = \"a\"\nname = \"A\"\nkind = \"company\"\nend = \"ban\"\ntrial_days = 999\n";
         let found = faults(text);
         assert_eq!(
             found.iter().map(|(line, _)| *line).collect::<Vec<_>>(),

@@ -7,7 +7,8 @@ use rolecall_db::{
     Transaction,
     member_guilds::{
         Due, GuildState, MemberGuild, Observation, claim_unanswered, count_by_state, insert_member_guild,
-        list_member_guilds, lock_member_guild, set_converge_due_in_guild, set_due, set_observed, set_send_at,
+        list_member_guilds, lock_member_guild, set_converge_due_in_guild, set_due, set_kick, set_observed,
+        set_send_at,
     },
     members::{Owed, lock_member, set_converge_due},
 };
@@ -36,6 +37,8 @@ fn new_row(guild_id: GuildId, n: u32) -> MemberGuild {
         screening_pending: false,
         observed_at: None,
         fence: 0,
+        kick_ahead: false,
+        kick_due_at: None,
     }
 }
 
@@ -156,6 +159,40 @@ async fn a_new_revision_is_due_and_counts_as_sent_once() {
     );
     assert_neighbours_are_new(&mut tx).await;
     assert!(set_due(&mut tx, guild(3), user(1), &sweep).await.is_err());
+}
+
+#[tokio::test]
+async fn a_removal_is_owed_for_as_long_as_the_row_is_due_and_no_longer() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    four_rows(&mut tx).await;
+    let kick = async |tx: &mut Transaction| {
+        let row = row(tx, guild(1), 1).await;
+        (row.kick_ahead, row.kick_due_at)
+    };
+    set_kick(&mut tx, guild(1), user(1), true, None).await.unwrap();
+    let seen = observation(GuildState::InSync);
+    set_observed(&mut tx, guild(1), user(1), &seen).await.unwrap();
+    assert_eq!(kick(&mut tx).await, (true, None), "what is ahead is not over");
+
+    set_kick(&mut tx, guild(1), user(1), false, Some(at(7)))
+        .await
+        .unwrap();
+    let still_due = observation(GuildState::Due);
+    set_observed(&mut tx, guild(1), user(1), &still_due)
+        .await
+        .unwrap();
+    assert_eq!(kick(&mut tx).await, (false, Some(at(7))));
+    set_observed(&mut tx, guild(1), user(1), &seen).await.unwrap();
+    assert_eq!(kick(&mut tx).await, (false, None));
+    assert_neighbours_are_new(&mut tx).await;
+    assert!(set_kick(&mut tx, guild(3), user(1), true, None).await.is_err());
+    assert!(
+        set_kick(&mut tx, guild(1), user(1), true, Some(at(7)))
+            .await
+            .is_err(),
+        "it is ahead or due, and never both"
+    );
 }
 
 #[tokio::test]

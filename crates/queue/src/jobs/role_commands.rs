@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,10 @@ pub struct ApplyRoles {
     /// Only look, change nothing.
     #[serde(default)]
     pub probe: bool,
+    /// Remove the person from the server, because their membership had ended by then; but not if they came into it
+    /// since, or should have any role there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kick: Option<DateTime<Utc>>,
 }
 
 /// Who waits for a role command.
@@ -76,6 +81,7 @@ mod tests {
             reason: "paid".to_owned(),
             join: None,
             probe: false,
+            kick: None,
         }
     }
 
@@ -97,6 +103,21 @@ mod tests {
             concat!(
                 r#"{"guild_id":"1","user_id":"2","add":["3"],"remove":["4"],"revision":5,"#,
                 r#""lane":"bulk","reason":"paid","join":"k1.n.c","probe":true}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_command_to_remove_somebody_has_its_golden_shape() {
+        assert_golden(
+            &ApplyRoles {
+                add: vec![],
+                kick: Some("2026-11-21T00:00:00.000001Z".parse().unwrap()),
+                ..command(Lane::Now)
+            },
+            concat!(
+                r#"{"guild_id":"1","user_id":"2","add":[],"remove":["4"],"revision":5,"lane":"now","#,
+                r#""reason":"paid","join":null,"probe":false,"kick":"2026-11-21T00:00:00.000001Z"}"#
             ),
         );
     }

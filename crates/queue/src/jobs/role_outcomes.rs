@@ -41,7 +41,11 @@ pub enum RoleResult {
         pending: bool,
     },
     /// The person is not in the server.
-    NotInGuild,
+    NotInGuild {
+        /// Because we have just removed them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kicked: bool,
+    },
     /// The server's set-up stands in the way; trying again will not help.
     Blocked {
         /// Discord's error code.
@@ -103,7 +107,14 @@ mod tests {
             },
             r#"{"status":"applied","roles":["3"],"already":[],"joined":true,"pending":false}"#,
         );
-        check(RoleResult::NotInGuild, r#"{"status":"not_in_guild"}"#);
+        check(
+            RoleResult::NotInGuild { kicked: false },
+            r#"{"status":"not_in_guild"}"#,
+        );
+        check(
+            RoleResult::NotInGuild { kicked: true },
+            r#"{"status":"not_in_guild","kicked":true}"#,
+        );
         check(
             RoleResult::Blocked {
                 code: 50013,

@@ -5,7 +5,7 @@ use rolecall_db::{
     Connection,
     breakers::list_breakers,
     discord_accounts::find_tokens,
-    member_guilds::lock_member_guild,
+    member_guilds::{GuildState, lock_member_guild},
     member_roles::{MemberRole, list_member_roles, set_first_revision},
 };
 use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
@@ -50,5 +50,6 @@ pub async fn build(
         reason: row.reason,
         join: token.map(|tokens| tokens.access_sealed),
         probe: false,
+        kick: row.kick_due_at.filter(|_| row.state == GuildState::Due),
     }))
 }

@@ -8,13 +8,16 @@ use rolecall_db::{
     audit::{AuditLine, insert_audit_line},
     breakers::list_breakers,
     discord_accounts::DiscordAccount,
-    member_guilds::{Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due},
+    member_guilds::{
+        Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due, set_kick,
+    },
     member_roles::{MemberRole, list_member_roles, set_desired},
+    staff::is_staff,
 };
 use rolecall_domain::{
     clock::Rng,
     ids::{AuditId, GuildId, RoleId},
-    roles::Reason,
+    roles::{Departure, Reason},
 };
 use rolecall_queue::jobs::ApplyRoles;
 use serde_json::{Value, json};
@@ -31,6 +34,8 @@ pub(super) struct Visit<'a> {
     pub(super) account: &'a DiscordAccount,
     /// There is a row of them here already.
     pub(super) is_known: bool,
+    /// Whether they are to be removed from it when what they hold has ended, and whether it has.
+    pub(super) departure: Option<&'a Departure>,
     pub(super) cause: Cause,
     pub(super) now: DateTime<Utc>,
     pub(super) rng: &'a dyn Rng,
@@ -59,7 +64,11 @@ impl Visit<'_> {
             list_member_roles(conn, guild_id, user_id).await?
         };
         let changed = !desired(&before).into_keys().eq(wanted.keys().copied());
-        if !self.is_due(conn, &row, &after, changed).await? {
+        // Whether to remove somebody is part of what a command says: if that changes, a newer one has to say so.
+        let kick = self.kick(conn, &row).await?;
+        let due_as_before = kick.due_at.is_some() == Kick::of(&row).due_at.is_some();
+        if due_as_before && !self.is_due(conn, &row, &after, changed).await? {
+            self.keep_kick(conn, &row, kick).await?;
             return Ok(None);
         }
         let due = Due {
@@ -69,10 +78,41 @@ impl Visit<'_> {
             send_at: send_again_at(self.now, 1),
         };
         set_due(conn, guild_id, user_id, &due).await?;
+        self.keep_kick(conn, &row, kick).await?;
         if changed {
             self.audit(conn, &before, wanted).await?;
         }
         command::build(conn, guild_id, user_id, self.now).await
+    }
+
+    /// Whether the person is to be removed from the server: once, when what gave them access there has ended. Who
+    /// comes back without anything new is left in peace, and so is our own staff.
+    async fn kick(&self, conn: &mut Connection, row: &MemberGuild) -> Result<Kick, WorkError> {
+        let before = Kick::of(row);
+        Ok(match self.departure {
+            Some(Departure::Ahead) => Kick::AHEAD,
+            Some(Departure::Waiting) if before.ahead || before.due_at.is_some() => Kick::AHEAD,
+            Some(Departure::Here(last)) if before.ahead => {
+                if is_staff(conn, self.account.member_id).await? {
+                    tracing::warn!(member.id = %self.account.member_id, guild.id = %self.guild_id, "somebody's membership has ended who is staff: they are not removed from the server");
+                    return Ok(Kick::NEVER);
+                }
+                tracing::info!(member.id = %self.account.member_id, guild.id = %self.guild_id, holding = %last, "a membership has ended whose plan removes people from the server");
+                Kick {
+                    ahead: false,
+                    due_at: Some(self.now),
+                }
+            }
+            Some(Departure::Here(_)) => before,
+            Some(Departure::Waiting) | None => Kick::NEVER,
+        })
+    }
+
+    async fn keep_kick(&self, conn: &mut Connection, row: &MemberGuild, kick: Kick) -> Result<(), WorkError> {
+        if (kick.ahead, kick.due_at) != (row.kick_ahead, row.kick_due_at) {
+            set_kick(conn, row.guild_id, row.user_id, kick.ahead, kick.due_at).await?;
+        }
+        Ok(())
     }
 
     /// Notes what the person gains and loses, and why.
@@ -129,6 +169,33 @@ impl Visit<'_> {
                     .any(|role| !role.is_in_sync() && !breakers.contains_key(&role.role_id))
             }
         })
+    }
+}
+
+/// Whether somebody is to be removed from a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kick {
+    /// When what they hold has ended.
+    ahead: bool,
+    /// Now, because it had ended by then.
+    due_at: Option<DateTime<Utc>>,
+}
+
+impl Kick {
+    const NEVER: Self = Self {
+        ahead: false,
+        due_at: None,
+    };
+    const AHEAD: Self = Self {
+        ahead: true,
+        due_at: None,
+    };
+
+    fn of(row: &MemberGuild) -> Self {
+        Self {
+            ahead: row.kick_ahead,
+            due_at: row.kick_due_at.filter(|_| row.state == GuildState::Due),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use rolecall_db::{
 };
 use rolecall_domain::{
     ids::{DiscordUserId, GuildId, MemberId, NotificationId},
-    roles::desired_roles,
+    roles::{departures, desired_roles},
     trigger::Trigger,
 };
 use rolecall_queue::jobs::{ApplyRoles, Lane};
@@ -107,12 +107,14 @@ pub async fn converge_locked(
     converged.notifications = messages::owe(conn, ctx, member_id, &facts, &catalog, now).await?;
     if let Some(account) = find_account_of(conn, member_id).await? {
         let desired = desired_roles(&facts.facts, &catalog, now);
+        let departures = departures(&facts.facts, &catalog, &desired, now);
         let known = known_guilds(conn, &account).await?;
         for guild_id in desired.keys().copied().collect::<BTreeSet<_>>().union(&known) {
             let visit = Visit {
                 guild_id: *guild_id,
                 account: &account,
                 is_known: known.contains(guild_id),
+                departure: departures.get(guild_id),
                 cause,
                 now,
                 rng: &*ctx.rng,

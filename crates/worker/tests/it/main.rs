@@ -15,6 +15,7 @@ mod events_sweep;
 mod grace;
 mod grants;
 mod histories;
+mod kick;
 mod mail;
 mod observe;
 mod protocol;

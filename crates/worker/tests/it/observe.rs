@@ -111,7 +111,7 @@ async fn an_older_outcome_never_settles_a_newer_revision() {
     for result in [
         applied(&[member_role(), patron_role()]),
         applied(&[member_role()]),
-        RoleResult::NotInGuild,
+        RoleResult::NotInGuild { kicked: false },
     ] {
         world.tell(outcome(&old, world.now(), result.clone())).await;
         let row = world.row(&person).await.unwrap();

@@ -26,6 +26,16 @@ pub(crate) struct Bot {
 
 impl Bot {
     pub(crate) fn start(redis: &RedisServer, discord: &Simulator, more: &[(&str, &str)]) -> Self {
+        Self::start_with(redis, discord, more, |_| {})
+    }
+
+    /// A bot that is configured as no environment can.
+    pub(crate) fn start_with(
+        redis: &RedisServer,
+        discord: &Simulator,
+        more: &[(&str, &str)],
+        change: impl FnOnce(&mut BotConfig),
+    ) -> Self {
         let env = Env::from_pairs([
             ("REDIS_URL", redis.url().as_str()),
             ("REDIS_NAMESPACE", NAMESPACE),
@@ -39,7 +49,8 @@ impl Bot {
         let env = more
             .iter()
             .fold(env, |env, (name, value)| env.with(*name, *value));
-        let config = BotConfig::from_env(&env).unwrap();
+        let mut config = BotConfig::from_env(&env).unwrap();
+        change(&mut config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let health = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();

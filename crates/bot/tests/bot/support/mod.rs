@@ -81,6 +81,7 @@ pub(crate) fn command(who: u64, revision: i64, add: &[u64], remove: &[u64]) -> A
         reason: "paid".to_owned(),
         join: None,
         probe: false,
+        kick: None,
     }
 }
 
@@ -119,6 +120,11 @@ impl Rig {
     }
 
     pub(crate) async fn publish_catalog(&self, version: i64, mapped: &[u64]) {
+        self.publish(version, mapped, false).await;
+    }
+
+    /// Publishes the catalog of an owner who chose that the end of a plan removes people, or not.
+    pub(crate) async fn publish(&self, version: i64, mapped: &[u64], removes_people: bool) {
         let server = CatalogGuild {
             guild_id: guild(),
             mapped_roles: mapped.iter().copied().map(role).collect(),
@@ -126,6 +132,7 @@ impl Rig {
             introduced_role: None,
             introductions_channel: None,
             alumni_role: None,
+            removes_people,
         };
         let catalog = CatalogDocument {
             version,

@@ -82,6 +82,15 @@ impl Worker {
             .unwrap();
     }
 
+    /// Pushes many at once.
+    pub(crate) async fn push_all<J: Job + Clone>(&self, jobs: &[J]) {
+        let now = SystemClock.now();
+        let pushes = jobs
+            .iter()
+            .map(|job| (job.clone(), Push::new(now, uuid_v7(now, &SystemRng))));
+        self.producer.push_all(pushes).await.unwrap();
+    }
+
     /// The next outcome.
     pub(crate) async fn outcome(&self) -> RoleOutcome {
         soon(async { self.outcomes.lock().await.recv().await.unwrap() }).await

@@ -21,6 +21,8 @@ pub(crate) struct Bot {
     begun: BTreeSet<(Key, i64)>,
     /// Roles that the server does not let the bot write.
     pub(crate) refused: BTreeSet<RoleId>,
+    /// The server does not let the bot remove anybody.
+    pub(crate) keeps_everybody: bool,
     /// Discord says yes to every write and does nothing.
     pub(crate) lies: bool,
     /// Every command that was carried out.
@@ -88,8 +90,12 @@ impl Bot {
         if joins {
             self.people.insert(key, BTreeSet::new());
         }
+        if command.kick.is_some() && command.add.is_empty() && self.is_in(key) && !self.keeps_everybody {
+            self.remove(key);
+            return vec![RoleResult::NotInGuild { kicked: true }];
+        }
         let Some(roles) = self.people.get_mut(&key) else {
-            return vec![RoleResult::NotInGuild];
+            return vec![RoleResult::NotInGuild { kicked: false }];
         };
         let already = command
             .add
@@ -120,7 +126,12 @@ impl Bot {
             roles: refused,
             message: "the role is not below the bot's highest role".to_owned(),
         });
-        [applied].into_iter().chain(blocked).collect()
+        let kept = command.kick.map(|_| RoleResult::Blocked {
+            code: MISSING_PERMISSIONS,
+            roles: Vec::new(),
+            message: "the bot lacks the permission Kick Members".to_owned(),
+        });
+        [applied].into_iter().chain(blocked).chain(kept).collect()
     }
 }
 
