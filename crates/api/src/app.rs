@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse, Resource, Route, Scope,
     guard::{self, Guard},
     middleware::{Compress, from_fn},
-    web::{self, ServiceConfig, delete, get, post, resource},
+    web::{self, ServiceConfig, delete, get, patch, post, put, resource},
 };
 use futures::future::{Ready, ready};
 use rolecall_runtime::health::{self, Health};
@@ -62,6 +62,11 @@ fn everything_else() -> Scope {
             post().to(pages::dashboard::post_fix_roles),
         ))
         .service(only(
+            "/dashboard/messages",
+            "POST",
+            post().to(pages::dashboard::post_messages),
+        ))
+        .service(only(
             "/billing/portal",
             "POST",
             post().to(pages::checkout::post_portal),
@@ -88,8 +93,14 @@ fn api() -> Scope {
         .route(get().to(json::me::get_sessions))
         .route(delete().to(json::me::delete_sessions))
         .default_service(web::to(|| refuse_method("GET, DELETE")));
+    let settings = resource("/me/settings")
+        .route(get().to(json::messages::get_settings))
+        .route(patch().to(json::messages::patch_settings))
+        .default_service(web::to(|| refuse_method("GET, PATCH")));
     web::scope("/api/v1")
         .service(only("/me", "GET", get().to(json::me::get_me)))
+        .service(only("/me/messages", "GET", get().to(json::messages::get_messages)))
+        .service(settings)
         .service(only("/me/fix-roles", "POST", post().to(json::me::post_fix_roles)))
         .service(sessions)
         .service(only("/plans", "GET", get().to(json::plans::get_plans)))
@@ -109,6 +120,7 @@ fn api() -> Scope {
             "POST",
             post().to(json::billing::post_change),
         ))
+        .configure(staff)
         .service(only(
             "/admin/members/{member_id}/why",
             "GET",
@@ -126,6 +138,33 @@ fn api() -> Scope {
         ))
         .service(only("/admin/jobs", "GET", get().to(json::admin::jobs::get_jobs)))
         .default_service(web::to(not_found))
+}
+
+/// People, grants and the policy, for staff.
+fn staff(config: &mut ServiceConfig) {
+    use json::admin::{grants, members, messages, policy, timeline};
+    let person = |rest: &str| format!("/admin/members/{{member_id}}{rest}");
+    let all_grants = resource(person("/grants"))
+        .route(get().to(grants::get_grants))
+        .route(post().to(grants::post_grant))
+        .default_service(web::to(|| refuse_method("GET, POST")));
+    let one_grant = resource(person("/grants/{grant_id}"))
+        .route(delete().to(grants::delete_grant))
+        .default_service(web::to(|| refuse_method("DELETE")));
+    let in_force = resource("/admin/policy")
+        .route(get().to(policy::get_policy))
+        .route(put().to(policy::put_policy))
+        .default_service(web::to(|| refuse_method("GET, PUT")));
+    config
+        .service(only("/admin/members", "GET", get().to(members::get_members)))
+        .service(only(&person(""), "GET", get().to(members::get_member)))
+        .service(only(&person("/sync"), "POST", post().to(members::post_sync)))
+        .service(only(&person("/timeline"), "GET", get().to(timeline::get_timeline)))
+        .service(only(&person("/messages"), "GET", get().to(messages::get_messages)))
+        .service(all_grants)
+        .service(one_grant)
+        .service(in_force)
+        .service(only("/admin/policy/history", "GET", get().to(policy::get_history)));
 }
 
 /// The page on which a plan is chosen, and the form that changes it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rolecall_runtime::{
     config::{
         DatabaseConfig, DiscordOauthConfig, DrainConfig, EncryptionKeys, HttpConfig, RedisConfig,
-        SessionConfig, StripeConfig, StripeWebhookConfig, TelemetryConfig,
+        PolicyConfig, SessionConfig, StripeConfig, StripeWebhookConfig, TelemetryConfig,
     },
     env::{Read, Reader},
 };
@@ -29,6 +29,8 @@ pub struct ApiConfig {
     pub session: SessionConfig,
     /// What seals tokens.
     pub encryption: EncryptionKeys,
+    /// How long access lasts after a failed payment, to count what a change of policy does.
+    pub grace_period: Duration,
     /// Logs.
     pub telemetry: TelemetryConfig,
     /// How long a stop may take.
@@ -48,6 +50,7 @@ impl ApiConfig {
         let discord = DiscordOauthConfig::from_env(reader);
         let session = SessionConfig::from_env(reader);
         let encryption = EncryptionKeys::from_env(reader);
+        let grace_period = PolicyConfig::grace_period_from_env(reader);
         let telemetry = TelemetryConfig::from_env(reader);
         let drain = DrainConfig::from_env(reader);
         Ok(Self {
@@ -59,6 +62,7 @@ impl ApiConfig {
             discord: discord?,
             session: session?,
             encryption: encryption?,
+            grace_period: grace_period?,
             telemetry: telemetry?,
             drain: drain?,
             limits: Limits::default(),

@@ -6,11 +6,11 @@ use rolecall_domain::{
     trigger::Trigger,
 };
 use rolecall_queue::{
-    Job, Push,
-    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent, SyncSubscription},
+    Job, Push, PushError,
+    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent, SyncPlans, SyncSubscription},
 };
 
-use crate::{http::context::Trace, state::State};
+use crate::{error::ApiError, http::context::Trace, state::State};
 
 /// Asks the worker to look at a person.
 pub(crate) async fn converge_member(state: &State, trace: &Trace, member_id: MemberId, trigger: Trigger) {
@@ -39,6 +39,11 @@ pub(crate) async fn process_event(state: &State, trace: &Trace, event_id: Stripe
     push(state, trace, &ProcessEvent { event_id }).await;
 }
 
+/// Asks the worker to publish the catalog, and to converge everybody to whom it is owed.
+pub(crate) async fn sync_plans(state: &State, trace: &Trace) {
+    push(state, trace, &SyncPlans {}).await;
+}
+
 /// Tells the worker that a subscription was changed at Stripe, which tells it too.
 pub(crate) async fn subscription_changed(
     state: &State,
@@ -52,11 +57,29 @@ pub(crate) async fn subscription_changed(
     push(state, trace, &job).await;
 }
 
-async fn push<J: Job>(state: &State, trace: &Trace, job: &J) {
+/// Asks the worker to read a subscription from Stripe again. Nothing else says that this is wanted, so whoever
+/// asked is told if it could not be passed on.
+pub(crate) async fn sync_subscription(
+    state: &State,
+    trace: &Trace,
+    subscription_id: StripeSubscriptionId,
+) -> Result<(), ApiError> {
+    let job = SyncSubscription {
+        subscription_id,
+        reason: Trigger::Staff.as_str().to_owned(),
+    };
+    try_push(state, trace, &job).await.map_err(ApiError::Push)
+}
+
+async fn try_push<J: Job>(state: &State, trace: &Trace, job: &J) -> Result<(), PushError> {
     let now = state.now();
     let mut push = Push::new(now, uuid_v7(now, &*state.rng));
     push.traceparent = Some(trace.child(&*state.rng));
-    if let Err(error) = state.producer.push(job, push).await {
+    state.producer.push(job, push).await.map(drop)
+}
+
+async fn push<J: Job>(state: &State, trace: &Trace, job: &J) {
+    if let Err(error) = try_push(state, trace, job).await {
         tracing::warn!(
             error = %crate::error::chain(&error),
             job.kind = J::KIND,

@@ -10,6 +10,7 @@ use std::{
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use chrono::TimeDelta;
 use prometheus::Registry;
 use rolecall_db::{Database, DatabaseOptions, PoolerMode};
 use rolecall_discord::oauth::{OauthClient, OauthConfig};
@@ -187,6 +188,7 @@ fn build_state(
         redis,
         stripe: StripeClient::new(stripe).context("build the Stripe client")?,
         discord: OauthClient::new(discord).context("build the Discord client")?,
+        default_grace: TimeDelta::from_std(config.grace_period).context("read GRACE_PERIOD")?,
         redirect_uri: config.discord.redirect_uri.clone(),
         sealer: Sealer::new(&config.encryption),
         keys: SessionKeys::new(&config.session),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::Database;
 use rolecall_discord::oauth::OauthClient;
 use rolecall_domain::clock::{Clock, Rng};
@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) producer: Producer,
     pub(crate) stripe: StripeClient,
     pub(crate) discord: OauthClient,
+    /// How long access lasts after a failed payment where the plan does not say.
+    pub(crate) default_grace: TimeDelta,
     /// Where Discord sends people back to, as it was registered there.
     pub(crate) redirect_uri: Url,
     pub(crate) sealer: Sealer,

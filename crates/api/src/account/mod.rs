@@ -2,6 +2,7 @@
 //! to be done about it.
 
 pub(crate) mod fix_roles;
+pub(crate) mod wishes;
 
 use std::collections::BTreeMap;
 

@@ -69,6 +69,13 @@ codes! {
     PlanNotChangeable = "plan_not_changeable", UNPROCESSABLE_ENTITY, "Your plan cannot be changed like this";
     PreviewOutdated = "preview_outdated", CONFLICT, "The sum has changed";
     NoBillingAccount = "no_billing_account", CONFLICT, "There is nothing to manage yet";
+    UnknownPlan = "unknown_plan", UNPROCESSABLE_ENTITY, "There is no such plan";
+    ReasonMissing = "reason_missing", UNPROCESSABLE_ENTITY, "A reason is needed";
+    ReasonTooLong = "reason_too_long", UNPROCESSABLE_ENTITY, "The reason is too long";
+    EndInPast = "end_in_past", UNPROCESSABLE_ENTITY, "The end is not in the future";
+    PolicyInvalid = "policy_invalid", UNPROCESSABLE_ENTITY, "The policy makes no sense";
+    PolicyOvertaken = "policy_overtaken", CONFLICT, "Somebody else changed the policy";
+    PolicyLocksOut = "policy_locks_out", UNPROCESSABLE_ENTITY, "The policy would lock everybody out";
     StripeUnavailable = "stripe_unavailable", SERVICE_UNAVAILABLE, "Stripe does not answer";
     StripeRefused = "stripe_refused", BAD_GATEWAY, "Stripe refused";
     MissingSignature = "missing_signature", BAD_REQUEST, "The signature is missing";

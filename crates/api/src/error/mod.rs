@@ -8,8 +8,10 @@ pub(crate) mod problem;
 use std::{error::Error, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
-use rolecall_db::DbError;
+use rolecall_db::{DbError, policy_change::PolicyRefusal};
 use rolecall_discord::oauth::OauthError;
+use rolecall_domain::grant::GrantFault;
+use rolecall_queue::PushError;
 use rolecall_stripe::error::StripeError;
 
 pub(crate) use code::Code;
@@ -87,12 +89,18 @@ pub(crate) enum ApiError {
     PreviewOutdated,
     #[error("nothing has been bought yet, so there is no billing to manage")]
     NoBillingAccount,
+    #[error(transparent)]
+    Grant(#[from] GrantFault),
+    #[error(transparent)]
+    Policy(PolicyRefusal),
     #[error("calling Stripe")]
     Stripe(#[source] StripeError),
     #[error("{reason}")]
     Webhook { outcome: Outcome, reason: String },
     #[error("Redis is not available")]
     Redis(#[source] redis::RedisError),
+    #[error("telling the worker")]
+    Push(#[source] PushError),
     #[error("the database")]
     Database(#[from] DbError),
     #[error("{doing}")]
@@ -145,12 +153,15 @@ impl ApiError {
             Self::PlanNotChangeable { .. } => Code::PlanNotChangeable,
             Self::PreviewOutdated => Code::PreviewOutdated,
             Self::NoBillingAccount => Code::NoBillingAccount,
+            Self::Grant(fault) => grant_code(fault),
+            Self::Policy(refusal) => policy_code(refusal),
             Self::Stripe(error) if error.is_transient() => Code::StripeUnavailable,
             Self::Stripe(_) => Code::StripeRefused,
             Self::Webhook { outcome, .. } => outcome.code(),
             Self::Redis(_) => Code::QueueUnavailable,
-            Self::Database(error) if error.is_outage() => Code::DatabaseUnavailable,
-            Self::Database(_) | Self::Internal { .. } => Code::Internal,
+            Self::Push(error) if error.is_transient() => Code::QueueUnavailable,
+            Self::Database(error) => database_code(error),
+            Self::Push(_) | Self::Internal { .. } => Code::Internal,
         }
     }
 
@@ -180,6 +191,41 @@ const fn discord_code(error: &OauthError) -> Code {
         OauthError::RateLimited { .. } => Code::DiscordRateLimited,
         OauthError::Unavailable { .. } => Code::DiscordUnavailable,
         OauthError::Unexpected { .. } => Code::DiscordUnexpected,
+    }
+}
+
+const fn grant_code(fault: &GrantFault) -> Code {
+    match fault {
+        GrantFault::UnknownPlan { .. } => Code::UnknownPlan,
+        GrantFault::NoReason => Code::ReasonMissing,
+        GrantFault::LongReason { .. } => Code::ReasonTooLong,
+        GrantFault::Past { .. } => Code::EndInPast,
+    }
+}
+
+fn policy_code(refusal: &PolicyRefusal) -> Code {
+    match refusal {
+        PolicyRefusal::Faults(_) => Code::PolicyInvalid,
+        PolicyRefusal::Overtaken { .. } => Code::PolicyOvertaken,
+        PolicyRefusal::LocksOut { .. } => Code::PolicyLocksOut,
+        PolicyRefusal::Db(error) => database_code(error),
+    }
+}
+
+fn database_code(error: &DbError) -> Code {
+    if error.is_outage() {
+        Code::DatabaseUnavailable
+    } else {
+        Code::Internal
+    }
+}
+
+impl From<PolicyRefusal> for ApiError {
+    fn from(refusal: PolicyRefusal) -> Self {
+        match refusal {
+            PolicyRefusal::Db(error) => Self::Database(error),
+            refused => Self::Policy(refused),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use actix_web::{
 
 use crate::{error::ApiError, site::Site, state::State};
 
-const PREFLIGHT_METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
+const PREFLIGHT_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const PREFLIGHT_HEADERS: &str = "authorization, content-type, idempotency-key, traceparent";
 const EXPOSED_HEADERS: &str = "retry-after, x-request-id";
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use rolecall_db::{member_guilds::MemberGuild, member_roles::MemberRole, sessions};
+use rolecall_db::{
+    member_guilds::MemberGuild, member_roles::MemberRole, sessions, subscriptions::StoredSubscription,
+};
 use rolecall_domain::{
     catalog::PlanSlug,
     ids::{DiscordUserId, GuildId, MemberId, RoleId, SessionId, StripeSubscriptionId},
@@ -17,7 +19,7 @@ use crate::{
     account::{Account, fix_roles::fix_roles},
     error::ApiError,
     http::context::{NewCookies, Trace},
-    json::List,
+    json::{List, uncached as json},
     session::{SignedIn, cookies, routes::end_sessions},
     state::State,
 };
@@ -48,8 +50,9 @@ struct HeldRole {
     state: &'static str,
 }
 
+/// A subscription as its owner and staff see it.
 #[derive(Serialize)]
-struct Subscription {
+pub(crate) struct Subscription {
     id: StripeSubscriptionId,
     plan: Option<PlanSlug>,
     status: String,
@@ -58,6 +61,21 @@ struct Subscription {
     current_period_end: Option<DateTime<Utc>>,
     cancel_at_period_end: bool,
     grace_until: Option<DateTime<Utc>>,
+}
+
+impl From<StoredSubscription> for Subscription {
+    fn from(stored: StoredSubscription) -> Self {
+        Self {
+            id: stored.facts.id,
+            plan: stored.facts.plan,
+            status: stored.facts.status.to_string(),
+            standing: stored.standing.name(),
+            quantity: stored.quantity,
+            current_period_end: stored.current_period_end,
+            cancel_at_period_end: stored.cancel_at_period_end,
+            grace_until: stored.standing.grace_until(),
+        }
+    }
 }
 
 impl From<Account> for Me {
@@ -79,16 +97,7 @@ impl From<Account> for Me {
             subscriptions: account
                 .subscriptions
                 .into_iter()
-                .map(|stored| Subscription {
-                    id: stored.facts.id,
-                    plan: stored.facts.plan,
-                    status: stored.facts.status.to_string(),
-                    standing: stored.standing.name(),
-                    quantity: stored.quantity,
-                    current_period_end: stored.current_period_end,
-                    cancel_at_period_end: stored.cancel_at_period_end,
-                    grace_until: stored.standing.grace_until(),
-                })
+                .map(Subscription::from)
                 .collect(),
             companies: [],
         }
@@ -174,11 +183,4 @@ pub(crate) async fn delete_sessions(
     end_sessions(&state, signed_in, true).await?;
     NewCookies::add(&request, cookies::cleared(&state.site));
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Personal data, which no cache may keep.
-fn json(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(body)
 }

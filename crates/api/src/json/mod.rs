@@ -3,6 +3,8 @@
 pub(crate) mod admin;
 pub(crate) mod billing;
 pub(crate) mod me;
+pub(crate) mod messages;
+pub(crate) mod paging;
 pub(crate) mod plans;
 
 use actix_web::{HttpResponse, http::header};

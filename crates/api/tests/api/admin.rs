@@ -16,7 +16,7 @@ const EVENTS: &str = "/api/v1/admin/events";
 
 impl TestApp {
     /// A browser in which somebody of the staff is signed in.
-    async fn staff(&self) -> Browser {
+    pub(crate) async fn staff(&self) -> Browser {
         let browser = self.signed_in().await;
         let mut tx = self.database.begin().await.unwrap();
         let name = StaffName::Discord(DiscordUserId::new(4001).unwrap());

@@ -18,7 +18,13 @@ mod live;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! `/api/v1/admin/...`, for staff.
 
 pub(crate) mod events;
+pub(crate) mod grants;
 pub(crate) mod jobs;
+pub(crate) mod members;
+pub(crate) mod messages;
+pub(crate) mod policy;
+pub(crate) mod timeline;
 pub(crate) mod why;
 
-use actix_web::{HttpResponse, http::header};
 use chrono::{DateTime, Utc};
 use rolecall_db::{Connection, staff::is_staff};
-use serde::Serialize;
 
-use crate::{error::ApiError, session::SignedIn};
+use crate::{error::ApiError, json::uncached as json, session::SignedIn};
 
 /// Refuses whoever is not staff, or was signed out.
 async fn require_staff(
@@ -25,9 +28,7 @@ async fn require_staff(
     }
 }
 
-/// What no cache may keep.
-fn json(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(body)
+/// How the audit log names somebody of the staff.
+fn actor(signed_in: SignedIn) -> String {
+    format!("staff:{}", signed_in.member_id)
 }

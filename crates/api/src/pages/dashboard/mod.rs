@@ -4,15 +4,17 @@ mod view;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use rolecall_db::sessions::list_sessions;
+use rolecall_db::{
+    members::find_direct_messages, notifications::list_notifications_of, sessions::list_sessions,
+};
 use serde::Deserialize;
 
 use crate::{
-    account::{Account, fix_roles::fix_roles},
+    account::{Account, fix_roles::fix_roles, wishes::set_direct_messages},
     error::ApiError,
     http::context::Trace,
     pages::{
-        dashboard::view::{Notice, View},
+        dashboard::view::{MOST_MESSAGES, Notice, Told, View},
         frame::{Frame, Here},
         html, see_other,
     },
@@ -68,6 +70,32 @@ pub(crate) async fn post_fix_roles(
     Ok(see_other("/dashboard?notice=checking"))
 }
 
+/// What the switch sends.
+#[derive(Debug, Deserialize)]
+pub(crate) struct MessagesForm {
+    direct_messages: Switch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Switch {
+    On,
+    Off,
+}
+
+/// `POST /dashboard/messages`: whether messages may come by Discord.
+pub(crate) async fn post_messages(
+    signed_in: SignedIn,
+    form: web::Form<MessagesForm>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    set_direct_messages(&state, signed_in, form.direct_messages == Switch::On).await?;
+    Ok(match form.direct_messages {
+        Switch::On => see_other("/dashboard?notice=discord_on#messages"),
+        Switch::Off => see_other("/dashboard?notice=discord_off#messages"),
+    })
+}
+
 async fn read(state: &State, signed_in: SignedIn, notice: Option<Notice>) -> Result<View, ApiError> {
     let now = state.now();
     let mut tx = state.database.begin().await?;
@@ -76,9 +104,22 @@ async fn read(state: &State, signed_in: SignedIn, notice: Option<Notice>) -> Res
         .await?
         .ok_or(ApiError::SessionEnded)?;
     let sessions = list_sessions(&mut tx, signed_in.member_id, now).await?;
+    let told = Told {
+        messages: list_notifications_of(&mut tx, signed_in.member_id, None, MOST_MESSAGES + 1).await?,
+        by_discord: find_direct_messages(&mut tx, signed_in.member_id)
+            .await?
+            .unwrap_or_default(),
+    };
     tx.commit().await?;
     if let Some(name) = account.names.community() {
         state.community.set(name);
     }
-    Ok(View::new(&account, &sessions, signed_in.session_id, notice, now))
+    Ok(View::new(
+        &account,
+        &sessions,
+        signed_in.session_id,
+        &told,
+        notice,
+        now,
+    ))
 }

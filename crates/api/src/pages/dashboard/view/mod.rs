@@ -1,6 +1,7 @@
 //! What the dashboard says, made of what is stored: no reading, no clock, no markup.
 
 mod membership;
+mod messages;
 mod server;
 mod standing;
 
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use crate::{account::Account, pages::text};
 
 pub(crate) use membership::Membership;
+pub(crate) use messages::{MOST_MESSAGES, Messages, Told};
 pub(crate) use server::Server;
 pub(crate) use standing::{Debt, StandingText};
 
@@ -25,6 +27,8 @@ pub(crate) enum Notice {
     Welcome,
     Checking,
     Changed,
+    DiscordOn,
+    DiscordOff,
     /// A notice of another version: nothing is said.
     #[serde(other)]
     Unknown,
@@ -36,6 +40,10 @@ impl Notice {
             Self::Welcome => Some("Welcome. Your payment has arrived and your roles are on Discord."),
             Self::Checking => {
                 Some("We are comparing your roles with Discord. This page shows it when it is done.")
+            }
+            Self::DiscordOn => Some("From now on messages about your membership come by Discord, too."),
+            Self::DiscordOff => {
+                Some("From now on messages about your membership come by e-mail only, not by Discord.")
             }
             Self::Changed => Some("Your plan is being changed. This page shows it when it is done."),
             Self::Unknown => None,
@@ -57,6 +65,7 @@ pub(crate) struct View {
     /// The newest ones, this one first.
     pub(crate) sessions: Vec<SessionLine>,
     pub(crate) more_sessions: usize,
+    pub(crate) messages: Messages,
     pub(crate) can_manage_billing: bool,
     /// They hold something, or have roles: there is something to be fixed.
     pub(crate) holds_something: bool,
@@ -75,6 +84,7 @@ impl View {
         account: &Account,
         sessions: &[Session],
         current: SessionId,
+        told: &Told,
         notice: Option<Notice>,
         now: DateTime<Utc>,
     ) -> Self {
@@ -92,6 +102,7 @@ impl View {
             memberships,
             sessions: session_lines(sessions, current),
             more_sessions: sessions.len().saturating_sub(MOST_SESSIONS),
+            messages: Messages::new(told, account.discord.is_some(), account.member.email.is_some()),
             can_manage_billing: account.has_customer,
         }
     }
