@@ -17,6 +17,7 @@ mod roles;
 mod services;
 mod sql;
 pub mod stats;
+mod sweep;
 mod usage;
 mod webhooks;
 
@@ -30,8 +31,8 @@ use tokio::process::Command;
 use crate::bench::{ground::Ground, report::Row};
 
 /// The measures by name, in the order in which they are made.
-pub const MEASURES: [&str; 9] = [
-    "start", "memory", "intake", "ack", "latency", "behind", "roles", "drain", "pooler",
+pub const MEASURES: [&str; 10] = [
+    "start", "memory", "intake", "ack", "latency", "behind", "roles", "drain", "pooler", "sweep",
 ];
 
 /// How much is measured.
@@ -115,6 +116,7 @@ async fn make(measure: &str, ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
         "behind" => latency::measure_behind(ground).await,
         "roles" => roles::measure(ground).await,
         "drain" => drain::measure(ground).await,
+        "sweep" => sweep::measure(ground).await,
         "pooler" => drain::measure_pooled(ground).await,
         _ => bail!("there is no measure {measure}"),
     }
