@@ -51,6 +51,20 @@ impl MessageKind {
             Self::TrialEnded => "trial_ended",
         }
     }
+
+    /// What it is about, for people: the subject line of the mail, and its name in lists.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Welcome => "Welcome: your membership has begun",
+            Self::PaymentFailed => "Your payment did not go through",
+            Self::GraceMidway => "A reminder: your payment is still open",
+            Self::GraceLastDay => "Your access ends soon",
+            Self::AccessRemoved => "Your access has been paused",
+            Self::PaymentRecovered => "Thank you: your payment has arrived",
+            Self::PaymentActionRequired => "Your bank asks you to confirm a payment",
+            Self::TrialEnded => "Your free days had been used before",
+        }
+    }
 }
 
 impl fmt::Display for MessageKind {

@@ -76,9 +76,8 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
     });
     let paid_already =
         "If you have paid already, there is nothing to do: your access follows within a minute.";
-    let (subject, paragraphs, button, closing) = match kind {
+    let (paragraphs, button, closing) = match kind {
         MessageKind::Welcome => (
-            "Welcome: your membership has begun",
             vec![
                 "Thank you for joining.".to_owned(),
                 "Your roles in Discord are being set up now; that takes a moment.".to_owned(),
@@ -87,7 +86,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             "If a role is missing, open your dashboard and press “Fix my roles”.",
         ),
         MessageKind::PaymentFailed => (
-            "Your payment did not go through",
             vec![
                 format!("The payment for {membership} did not go through."),
                 format!("Nothing changes for now: you keep your access until {until}. Please pay by then."),
@@ -96,7 +94,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             paid_already,
         ),
         MessageKind::GraceMidway => (
-            "A reminder: your payment is still open",
             vec![format!(
                 "The payment for {membership} is still open. You keep your access until {until}."
             )],
@@ -104,7 +101,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             paid_already,
         ),
         MessageKind::GraceLastDay => (
-            "Your access ends soon",
             vec![format!(
                 "The payment for {membership} is still open, and your access ends on {until}."
             )],
@@ -112,7 +108,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             paid_already,
         ),
         MessageKind::AccessRemoved => (
-            "Your access has been paused",
             vec![
                 format!("The payment for {membership} is still open, so your access has been paused."),
                 "Nothing is lost: one payment brings everything back.".to_owned(),
@@ -121,7 +116,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             paid_already,
         ),
         MessageKind::PaymentRecovered => (
-            "Thank you: your payment has arrived",
             vec![format!(
                 "The payment for {membership} has arrived, and you have all your roles again."
             )],
@@ -129,7 +123,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             "If a role is missing, open your dashboard and press “Fix my roles”.",
         ),
         MessageKind::PaymentActionRequired => (
-            "Your bank asks you to confirm a payment",
             vec![format!(
                 "Your bank wants you to confirm the payment for {membership} before it lets it through."
             )],
@@ -140,7 +133,6 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             "If you have confirmed it already, there is nothing to do.",
         ),
         MessageKind::TrialEnded => (
-            "Your free days had been used before",
             vec![
                 format!(
                     "Everybody gets the free days of a plan once, and so does every card. The free days of \
@@ -154,6 +146,7 @@ pub fn words(kind: MessageKind, args: &MessageArgs, public_url: Option<&str>) ->
             "If you think that this is a mistake, tell the owners of the community.",
         ),
     };
+    let subject = kind.title();
     Words {
         subject: subject.to_owned(),
         heading: subject

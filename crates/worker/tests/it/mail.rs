@@ -186,7 +186,10 @@ async fn without_a_mail_server_the_row_says_so() {
         mailer: None,
         ..world.another_worker("without")
     });
-    world.send(&without, id).await.expect("it is noted in the row and nowhere else");
+    world
+        .send(&without, id)
+        .await
+        .expect("it is noted in the row and nowhere else");
     let row = world.message().await;
     assert_eq!(row["state"], "undeliverable");
     assert!(row["last_error"].as_str().unwrap().contains("SMTP_URL"), "{row}");
