@@ -14,13 +14,10 @@ use crate::bench::{
 /// Sweeps what is known already, from the command to its answer.
 pub(crate) async fn measure(ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
     let size = ground.options.size(10_000);
-    ground
-        .stack
-        .stripe
-        .seed_many(PRICES[0], u32::try_from(size)?)?;
+    ground.stack.stripe.seed_many(PRICES[0], u32::try_from(size)?)?;
     // The first sweep takes all of them in, each by a read of its own.
     let first = ground.stack.rolecall(&["reconcile"]).await?;
-    ensure!(number(&first, "applied") >= size, "taken in: {}", first["figures"]);
+    ensure!(number(&first, "applied") >= size, "taken in: {first}");
     let (mut took, mut peak) = (Vec::new(), Vec::new());
     for _ in 0..ground.options.runs {
         // What it took to take them in is not what is measured.
@@ -32,8 +29,7 @@ pub(crate) async fn measure(ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
         took.push(begin.elapsed().as_secs_f64());
         ensure!(
             number(&swept, "listed") >= size && number(&swept, "findings") == 0,
-            "swept: {}",
-            swept["figures"]
+            "swept: {swept}"
         );
         peak.push(memory(ground.stack.worker.id()?)?.peak);
     }
@@ -45,6 +41,6 @@ pub(crate) async fn measure(ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
 }
 
 fn number(run: &Value, figure: &str) -> usize {
-    let count = run["figures"][figure].as_u64().unwrap_or_default();
-    usize::try_from(count).unwrap_or(usize::MAX)
+    let count = run.pointer(&format!("/figures/{figure}")).and_then(Value::as_u64);
+    usize::try_from(count.unwrap_or_default()).unwrap_or(usize::MAX)
 }
