@@ -137,7 +137,17 @@ fn api() -> Scope {
             post().to(json::admin::events::post_replay),
         ))
         .service(only("/admin/jobs", "GET", get().to(json::admin::jobs::get_jobs)))
+        .configure(reconcile)
         .default_service(web::to(not_found))
+}
+
+/// What Stripe says beside what is kept, for staff.
+fn reconcile(config: &mut ServiceConfig) {
+    use json::admin::reconcile::{get_reconcile, post_apply, post_reconcile};
+    config
+        .service(only("/admin/reconcile", "POST", post().to(post_reconcile)))
+        .service(only("/admin/reconcile/{run_id}", "GET", get().to(get_reconcile)))
+        .service(only("/admin/reconcile/{run_id}/apply", "POST", post().to(post_apply)));
 }
 
 /// People, grants and the policy, for staff.

@@ -7,8 +7,10 @@ use rolecall_domain::{
 };
 use rolecall_queue::{
     Job, Push, PushError,
-    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent, SyncPlans, SyncSubscription},
+    jobs::{ConvergeMember, FulfillCheckout, ProcessEvent, Reconcile, SyncPlans, SyncSubscription},
 };
+
+use uuid::Uuid;
 
 use crate::{error::ApiError, http::context::Trace, state::State};
 
@@ -37,6 +39,11 @@ pub(crate) async fn fulfill_checkout(state: &State, trace: &Trace, session_id: S
 /// Asks the worker to let an event take effect again.
 pub(crate) async fn process_event(state: &State, trace: &Trace, event_id: StripeEventId) {
     push(state, trace, &ProcessEvent { event_id }).await;
+}
+
+/// Asks the worker to work on a run.
+pub(crate) async fn reconcile(state: &State, trace: &Trace, run_id: Uuid) {
+    push(state, trace, &Reconcile { run_id }).await;
 }
 
 /// Asks the worker to publish the catalog, and to converge everybody to whom it is owed.

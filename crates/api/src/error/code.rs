@@ -75,6 +75,8 @@ codes! {
     EndInPast = "end_in_past", UNPROCESSABLE_ENTITY, "The end is not in the future";
     PolicyInvalid = "policy_invalid", UNPROCESSABLE_ENTITY, "The policy makes no sense";
     PolicyOvertaken = "policy_overtaken", CONFLICT, "Somebody else changed the policy";
+    ScopeNotAvailable = "scope_not_available", UNPROCESSABLE_ENTITY, "This cannot be reconciled";
+    NothingToApply = "nothing_to_apply", CONFLICT, "There is nothing to say yes to";
     PolicyLocksOut = "policy_locks_out", UNPROCESSABLE_ENTITY, "The policy would lock everybody out";
     StripeUnavailable = "stripe_unavailable", SERVICE_UNAVAILABLE, "Stripe does not answer";
     StripeRefused = "stripe_refused", BAD_GATEWAY, "Stripe refused";

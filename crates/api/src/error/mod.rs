@@ -93,6 +93,10 @@ pub(crate) enum ApiError {
     Grant(#[from] GrantFault),
     #[error(transparent)]
     Policy(PolicyRefusal),
+    #[error("the scope {scope} cannot be reconciled by a run; ask for stripe")]
+    ScopeNotAvailable { scope: &'static str },
+    #[error("the run is neither held nor a dry run that found something")]
+    NothingToApply,
     #[error("calling Stripe")]
     Stripe(#[source] StripeError),
     #[error("{reason}")]
@@ -155,6 +159,8 @@ impl ApiError {
             Self::NoBillingAccount => Code::NoBillingAccount,
             Self::Grant(fault) => grant_code(fault),
             Self::Policy(refusal) => policy_code(refusal),
+            Self::ScopeNotAvailable { .. } => Code::ScopeNotAvailable,
+            Self::NothingToApply => Code::NothingToApply,
             Self::Stripe(error) if error.is_transient() => Code::StripeUnavailable,
             Self::Stripe(_) => Code::StripeRefused,
             Self::Webhook { outcome, .. } => outcome.code(),

@@ -28,6 +28,8 @@ mod policy;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sign_in;

@@ -6,6 +6,7 @@ pub(crate) mod jobs;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod policy;
+pub(crate) mod reconcile;
 pub(crate) mod timeline;
 pub(crate) mod why;
 
