@@ -40,8 +40,13 @@ impl MemberRecord {
         default_grace: TimeDelta,
         now: DateTime<Utc>,
     ) -> Vec<Holding> {
+        // What paid for an earlier period than the one that runs is over, even if that began before its time:
+        // a plan switch or a new anchor bills anew at once.
+        let current = stored.current_period_end;
         let reversal = self.reversal(catalog, |paid_for| {
-            let runs = paid_for.period_end.is_none_or(|end| now < end);
+            let runs = paid_for
+                .period_end
+                .is_none_or(|end| now < end && current.is_none_or(|current| current <= end));
             runs && paid_for.subscription.as_ref() == Some(&stored.facts.id)
         });
         stored.holdings(reversal, catalog, default_grace, now)

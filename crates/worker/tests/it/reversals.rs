@@ -123,6 +123,18 @@ async fn a_refund_of_an_earlier_period_takes_nothing() {
 }
 
 #[tokio::test]
+async fn a_period_that_was_begun_early_and_paid_outlives_the_refund_of_the_one_before() {
+    let world = World::start().await;
+    let (person, subscription) = world.council_member().await;
+    world.stripe.act(&subscription, &Action::RefundLatest).unwrap();
+    assert_eq!(world.roles_after(&person).await, []);
+    world.advance(TimeDelta::days(3));
+    // A new anchor: the rest of the old period is not waited for.
+    world.stripe.act(&subscription, &Action::Renew).unwrap();
+    assert_eq!(world.roles_after(&person).await, [member_role()]);
+}
+
+#[tokio::test]
 async fn a_dispute_holds_as_a_debt_does_and_a_won_one_restores() {
     let world = World::start().await;
     let (person, subscription) = world.council_member().await;
