@@ -264,3 +264,33 @@ async fn a_quantity_of_nothing_costs_nothing() {
         "customer"
     );
 }
+
+#[tokio::test]
+async fn a_trial_keeps_its_end_whatever_it_is_changed_to() {
+    let fixture = start().await;
+    let yearly = PriceSeed::usd("price_long", "Long", 9_000, Some(Interval::Year));
+    fixture.stripe.seed_price(&yearly);
+    let customer = fixture.ok("/v1/customers", &[]).await;
+    let form = [
+        ("customer", customer["id"].as_str().unwrap()),
+        ("items[0][price]", MONTHLY),
+        ("trial_period_days", "7"),
+    ];
+    let trial = fixture.ok("/v1/subscriptions", &form).await;
+    let (id, item) = (trial["id"].as_str().unwrap(), &trial["items"]["data"][0]["id"]);
+    let change = [
+        ("items[0][id]", item.as_str().unwrap()),
+        ("items[0][price]", "price_long"),
+        ("proration_behavior", "always_invoice"),
+    ];
+    let changed = fixture.ok(&format!("/v1/subscriptions/{id}"), &change).await;
+    assert_eq!(
+        (&changed["status"], &changed["trial_end"]),
+        (&"trialing".into(), &trial["trial_end"])
+    );
+    assert_eq!(
+        changed["latest_invoice"], trial["latest_invoice"],
+        "nothing is billed"
+    );
+    assert_eq!(changed["items"]["data"][0]["price"]["id"], "price_long");
+}

@@ -299,6 +299,16 @@ async fn one_customer_is_not_billed_in_two_currencies() {
             .unwrap()
             .starts_with("You cannot combine currencies on a single customer.")
     );
+    let checkout = [
+        ("mode", "subscription"),
+        ("success_url", "http://127.0.0.1:9/"),
+        ("line_items[0][price]", "price_euros"),
+        ("line_items[0][quantity]", "1"),
+        ("customer", customer.as_str().unwrap()),
+    ];
+    let told = fixture.refused("/v1/checkout/sessions", &checkout).await;
+    assert_eq!(told["message"], error["message"]);
     fixture.stripe.cancel(&id).unwrap();
+    fixture.ok("/v1/checkout/sessions", &checkout).await;
     fixture.ok("/v1/subscriptions", &form).await;
 }
