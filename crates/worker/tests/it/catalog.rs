@@ -1,5 +1,6 @@
 //! A changed plan moves the people who hold it, and the bot is told what it may touch.
 
+use chrono::TimeDelta;
 use rolecall_db::{
     catalog::raise_catalog_version, members::set_converge_due_for_all, subscriptions::rematch_plans,
 };
@@ -12,7 +13,7 @@ use rolecall_sandbox::stripe::{PriceSeed, world::catalog::Interval};
 
 use crate::support::{
     World,
-    plans::{COUNCIL, apply_plan, debtor_role, guild, member_role, patron_role, role},
+    plans::{COUNCIL, PATRON, apply_plan, debtor_role, guild, member_role, patron_role, role},
 };
 
 impl World {
@@ -94,4 +95,32 @@ async fn the_prices_of_all_plans_are_read() {
         prices.iter().all(|price| price["unit_amount"] == 2_900),
         "{prices:?}"
     );
+}
+
+#[tokio::test]
+async fn what_stripe_does_not_sell_any_more_is_off_sale_here() {
+    let world = World::start().await;
+    world.stripe.archive_price(COUNCIL, true).unwrap();
+    let on_sale = async || {
+        world
+            .rows("SELECT to_jsonb(price_id) FROM plan_prices WHERE active ORDER BY price_id")
+            .await
+    };
+    world.follow().await;
+    world.cron("due_sweep").await;
+    assert_eq!(on_sale().await, [PATRON]);
+    world.stripe.archive_price(COUNCIL, false).unwrap();
+    world.advance(TimeDelta::seconds(1));
+    world.follow().await;
+    assert_eq!(on_sale().await, [COUNCIL, PATRON], "told by an event");
+
+    let product = world.stripe.object(PATRON).unwrap()["product"].clone();
+    world.stripe.delete_product(product.as_str().unwrap()).unwrap();
+    world.advance(TimeDelta::seconds(1));
+    world.follow().await;
+    assert_eq!(on_sale().await, [COUNCIL]);
+    world.stripe.delete_price(COUNCIL).unwrap();
+    world.advance(TimeDelta::days(2));
+    world.cron("due_sweep").await;
+    assert_eq!(on_sale().await, Vec::<serde_json::Value>::new());
 }

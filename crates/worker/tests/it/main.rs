@@ -21,6 +21,7 @@ mod observe;
 mod protocol;
 mod provenance;
 mod pumping;
+mod purchases;
 mod reconcile;
 mod replay;
 mod reversals;
