@@ -18,6 +18,7 @@ mod histories;
 mod kick;
 mod mail;
 mod observe;
+mod policy;
 mod protocol;
 mod provenance;
 mod pumping;
