@@ -152,7 +152,7 @@ fn reconcile(config: &mut ServiceConfig) {
 
 /// People, grants and the policy, for staff.
 fn staff(config: &mut ServiceConfig) {
-    use json::admin::{grants, members, messages, policy, timeline};
+    use json::admin::{audit, grants, members, messages, policy, timeline};
     let person = |rest: &str| format!("/admin/members/{{member_id}}{rest}");
     let all_grants = resource(person("/grants"))
         .route(get().to(grants::get_grants))
@@ -174,6 +174,7 @@ fn staff(config: &mut ServiceConfig) {
         .service(all_grants)
         .service(one_grant)
         .service(in_force)
+        .service(only("/admin/audit", "GET", get().to(audit::get_audit)))
         .service(only("/admin/policy/history", "GET", get().to(policy::get_history)));
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rolecall_domain::ids::{AuditId, MemberId};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Connection, DbError, error::one_row};
@@ -41,4 +42,68 @@ pub async fn insert_audit_line(conn: &mut Connection, line: &AuditLine<'_>) -> R
     .execute(conn)
     .await?;
     one_row("audit_log", &done)
+}
+
+/// A line as staff reads it. Its JSON is a contract: the API prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditRow {
+    /// Our id.
+    pub id: AuditId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who: `system`, `cli`, `member:<id>`, `staff:<id>`.
+    pub actor: String,
+    /// What was done, as `thing.verb`.
+    pub action: String,
+    /// The person it concerns.
+    pub member_id: Option<MemberId>,
+    /// What it was done to, as an id.
+    pub subject: String,
+    /// More, as ids and numbers.
+    pub detail: Value,
+}
+
+/// Which lines are meant; all of them by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AuditSelection<'a> {
+    /// Only what this one did.
+    pub actor: Option<&'a str>,
+    /// Only this action, or with a dot at its end all actions that begin so: `grant.`.
+    pub action: Option<&'a str>,
+    /// Only what concerns this person.
+    pub member_id: Option<MemberId>,
+}
+
+/// Up to `limit` lines older than `before`, the newest first: ids follow the time.
+pub async fn list_audit_rows(
+    conn: &mut Connection,
+    selection: AuditSelection<'_>,
+    before: Option<AuditId>,
+    limit: i64,
+) -> Result<Vec<AuditRow>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT id, at, actor, action, member_id, subject, detail FROM audit_log
+         WHERE ($1::text IS NULL OR actor = $1)
+           AND ($2::text IS NULL OR action = $2 OR $2 LIKE '%.' AND starts_with(action, $2))
+           AND ($3::uuid IS NULL OR member_id = $3)
+           AND ($4::uuid IS NULL OR id < $4)
+         ORDER BY id DESC LIMIT $5",
+        selection.actor,
+        selection.action,
+        selection.member_id.map(MemberId::as_uuid),
+        before.map(AuditId::as_uuid),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let rows = rows.into_iter().map(|row| AuditRow {
+        id: AuditId::from_uuid(row.id),
+        at: row.at,
+        actor: row.actor,
+        action: row.action,
+        member_id: row.member_id.map(MemberId::from_uuid),
+        subject: row.subject,
+        detail: row.detail,
+    });
+    Ok(rows.collect())
 }

@@ -150,6 +150,65 @@ async fn a_grant_is_given_listed_and_taken_back_and_who_did_it_is_kept() {
 }
 
 #[tokio::test]
+async fn staff_reads_what_was_done_by_whom_and_to_whom() {
+    let app = TestApp::start().await;
+    app.seed_plans().await;
+    let mut member = app.signed_in().await;
+    let log = "/api/v1/admin/audit";
+    assert_eq!(app.browser().get(log).await.code(), "not_signed_in");
+    assert_eq!(member.get(log).await.code(), "not_staff");
+    let mut staff = app.staff().await;
+    let me = app.member_id(&mut staff).await;
+    let mut grants = Vec::new();
+    for (n, name) in [(1, "Hypatia"), (2, "Grace")] {
+        app.advance(1);
+        let id = app.person(n, name).await;
+        let body = json!({ "plan": "council", "reason": "a secret reason" });
+        let grant = staff.post(&format!("{MEMBERS}/{id}/grants"), &body).await.json();
+        grants.push((id, grant["id"].clone()));
+    }
+    let list = staff.get(&format!("{log}?action=grant.&actor=staff:{me}")).await;
+    assert!(!list.text.contains("secret"), "{list:?}");
+    let list = list.json();
+    let subjects: Vec<&Value> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| &line["subject"])
+        .collect();
+    assert_eq!(subjects, [&grants[1].1, &grants[0].1]);
+    let hers = staff
+        .get(&format!("{log}?member_id={}&action=", grants[0].0))
+        .await
+        .json();
+    assert_eq!(hers["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&hers["data"][0]["action"], &hers["data"][0]["detail"]),
+        (&json!("grant.give"), &json!({ "plan": "council" }))
+    );
+    let page = staff
+        .get(&format!("{log}?action=grant.give&limit=1"))
+        .await
+        .json();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = staff
+        .get(&format!("{log}?action=grant.give&cursor={cursor}"))
+        .await
+        .json();
+    assert_eq!(
+        (&rest["data"][0]["subject"], &rest["next_cursor"]),
+        (&grants[0].1, &Value::Null)
+    );
+    for wrong in ["limit=0", "cursor=x", "member_id=x"] {
+        assert_eq!(
+            staff.get(&format!("{log}?{wrong}")).await.code(),
+            "bad_request",
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_grant_that_makes_no_sense_or_that_is_not_staff_s_is_refused_with_words() {
     let app = TestApp::start().await;
     app.seed_plans().await;

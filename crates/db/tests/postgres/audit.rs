@@ -1,7 +1,7 @@
 //! `audit`: what is written is what was done.
 
 use chrono::{DateTime, Utc};
-use rolecall_db::audit::{AuditLine, insert_audit_line};
+use rolecall_db::audit::{AuditLine, AuditSelection, insert_audit_line, list_audit_rows};
 use rolecall_domain::ids::{AuditId, MemberId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -74,4 +74,88 @@ async fn a_line_is_written_once() {
     insert_audit_line(&mut tx, &line).await.unwrap();
     let error = insert_audit_line(&mut tx, &line).await.unwrap_err();
     assert_eq!(error.constraint(), Some("audit_log_pkey"));
+}
+
+#[tokio::test]
+async fn lines_are_listed_by_who_what_and_whom_the_newest_first() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    for (n, actor, action, member) in [
+        (1, "cli", "grant.give", 7),
+        (2, "staff:1", "grant.revoke", 7),
+        (3, "cli", "grants.other", 8),
+        (4, "cli", "grant.give", 8),
+    ] {
+        let line = AuditLine {
+            id: AuditId::from_uuid(uuid(n)),
+            at: at(n.into()),
+            actor,
+            action,
+            member_id: Some(MemberId::from_uuid(uuid(member))),
+            subject: "x",
+            detail: json!({"n": n}),
+        };
+        insert_audit_line(&mut tx, &line).await.unwrap();
+    }
+    let all = AuditSelection::default();
+    let of = |member| Some(MemberId::from_uuid(uuid(member)));
+    for (selection, before, expected) in [
+        (all, None, [4, 3, 2, 1].as_slice()),
+        (all, Some(3), &[2, 1]),
+        (
+            AuditSelection {
+                actor: Some("cli"),
+                ..all
+            },
+            None,
+            &[4, 3, 1],
+        ),
+        (
+            AuditSelection {
+                action: Some("grant.give"),
+                ..all
+            },
+            None,
+            &[4, 1],
+        ),
+        (
+            AuditSelection {
+                action: Some("grant."),
+                ..all
+            },
+            None,
+            &[4, 2, 1],
+        ),
+        (
+            AuditSelection {
+                action: Some("grant"),
+                ..all
+            },
+            None,
+            &[],
+        ),
+        (
+            AuditSelection {
+                member_id: of(7),
+                ..all
+            },
+            None,
+            &[2, 1],
+        ),
+    ] {
+        let before = before.map(|n| AuditId::from_uuid(uuid(n)));
+        let rows = list_audit_rows(&mut tx, selection, before, 9).await.unwrap();
+        let ids: Vec<Uuid> = rows.iter().map(|row| row.id.as_uuid()).collect();
+        let expected: Vec<Uuid> = expected.iter().map(|n| uuid(*n)).collect();
+        assert_eq!(ids, expected, "{selection:?}");
+    }
+    let one = list_audit_rows(&mut tx, all, None, 1)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    assert_eq!(
+        (one.at, one.member_id, one.detail),
+        (at(4), of(8), json!({"n": 4}))
+    );
 }

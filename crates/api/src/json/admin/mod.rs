@@ -1,5 +1,6 @@
 //! `/api/v1/admin/...`, for staff.
 
+pub(crate) mod audit;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod jobs;
