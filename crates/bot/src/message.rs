@@ -15,6 +15,9 @@ use crate::{
     term::Ctx,
 };
 
+/// Channels were opened too fast: about us, and not about the person.
+const OPENING_TOO_FAST: u64 = 40_003;
+
 /// The most characters that Discord takes.
 const LONGEST_NONCE: usize = 25;
 
@@ -26,10 +29,12 @@ pub(crate) async fn run(ctx: Arc<Ctx>, job: SendDirectMessage, attempt: Attempt)
         Ok(()) => MessageResult::Sent,
         // From here on nobody must hear anything from us, Redis included. The job goes to the next holder.
         Err(CallError::LeaseLost(_)) => return std::future::pending().await,
-        Err(CallError::Discord(DiscordError::Refused { code, message, .. })) => MessageResult::Refused {
-            code: i64::try_from(code).unwrap_or(i64::MAX),
-            message,
-        },
+        Err(CallError::Discord(DiscordError::Refused { code, message, .. })) if code != OPENING_TOO_FAST => {
+            MessageResult::Refused {
+                code: i64::try_from(code).unwrap_or(i64::MAX),
+                message,
+            }
+        }
         Err(error) => MessageResult::Failed {
             message: error.to_string(),
         },

@@ -52,3 +52,37 @@ impl Pace {
         wait.mul_f64(1.0 - f64::from(u16::from_be_bytes(random_bytes(rng))) / f64::from(u16::MAX) / 5.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Ones;
+
+    impl Rng for Ones {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(255);
+        }
+    }
+
+    #[test]
+    fn an_hour_without_discord_costs_some_hundred_and_fifty_questions_and_ends_within_half_a_minute() {
+        let (pace, mut hour, mut questions) = (Pace::default(), Duration::ZERO, 0);
+        while hour < Duration::from_hours(1) {
+            // The shortest waits that chance can make of it.
+            let wait = pace.wait(questions, pace.longest, &Ones);
+            assert!(wait <= Duration::from_secs(30));
+            hour += wait;
+            questions += 1;
+        }
+        assert!((120..160).contains(&questions), "{questions}");
+    }
+
+    #[test]
+    fn in_a_hurry_everything_is_so_many_times_faster() {
+        let hurried = Pace::default().hurried(10);
+        assert_eq!(hurried.longest, Duration::from_secs(3));
+        assert_eq!(hurried.handshake, Duration::from_secs(2));
+    }
+}

@@ -13,6 +13,8 @@ pub enum Unreached {
     Tls,
     /// Nothing came back in time.
     Timeout,
+    /// Something is there, and answers with an error.
+    Failing,
     /// Anything else.
     Other,
 }
@@ -32,6 +34,7 @@ impl Unreached {
             Self::Refused => "the connection was refused: look at firewall and proxy, or wait",
             Self::Tls => "TLS failed: look at this machine's clock, certificates and proxy",
             Self::Timeout => "no connection in time: look at this machine's network, or wait",
+            Self::Failing => "it answers with an error: wait, or look at the proxy",
             Self::Other => "no connection: look at this machine's network, or wait",
         }
     }
@@ -51,6 +54,7 @@ fn named(error: &(dyn Error + 'static)) -> Option<Unreached> {
         // rustls hides in it.
         Some(io::ErrorKind::InvalidData) => Some(Unreached::Tls),
         _ if says(&["certificate", "handshake alert", "invalid dns name"]) => Some(Unreached::Tls),
+        _ if says(&["status code", "switching protocols", "did not switch"]) => Some(Unreached::Failing),
         _ if says(&["deadline has elapsed", "timed out"]) => Some(Unreached::Timeout),
         _ => None,
     }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::term::Ctx;
 
 /// Less than the timeout of any job of ours.
-const LONGEST: Duration = Duration::from_secs(45);
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// When one that has waited so long comes again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -78,3 +78,22 @@ async fn a_discord_that_is_away_is_told_and_not_stormed() {
     assert_eq!(rig.worker.message().await.result, MessageResult::Sent);
     bot.stop().await;
 }
+
+#[tokio::test]
+async fn channels_that_were_opened_too_fast_say_nothing_about_the_person() {
+    let rig = Rig::start().await;
+    let ben = rig.member("Ben B");
+    let bot = rig.bot().await;
+    let too_fast = FaultKind::Refuse {
+        status: 400,
+        code: 40_003,
+    };
+    rig.discord
+        .add_fault(Fault::new(too_fast).path("/users/@me/channels").times(1));
+    rig.worker.push(&message(1, ben)).await;
+    let result = rig.worker.message().await.result;
+    assert!(matches!(result, MessageResult::Failed { .. }), "{result:?}");
+    rig.worker.push(&message(1, ben)).await;
+    assert_eq!(rig.worker.message().await.result, MessageResult::Sent);
+    bot.stop().await;
+}

@@ -194,3 +194,38 @@ async fn discord_gone_altogether_costs_a_few_questions_and_no_attempt_and_all_is
     until(async || bot.ready().await["status"] == "ready").await;
     bot.stop().await;
 }
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_reached_is_told_with_what_is_in_the_way() {
+    let rig = Rig::start().await;
+    let plain = rig.discord.gateway_url();
+    let table = [
+        ("ws://127.0.0.1:9".to_owned(), "refused: look at firewall"),
+        (
+            plain.replace("ws://", "wss://"),
+            "TLS failed: look at this machine's clock",
+        ),
+        (
+            plain.replace("/gateway", "/nowhere"),
+            "answers with an error: wait",
+        ),
+    ];
+    for (url, words) in table {
+        let bot = Bot::start(&rig.redis, &rig.discord, &[("DISCORD_GATEWAY_URL", &url)]);
+        until(async || detail(&bot, "gateway").await.contains(words)).await;
+        assert_eq!(bot.ready_status().await, 200);
+        bot.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_day_in_which_the_session_starts_run_out_is_told_with_its_end() {
+    let rig = Rig::start().await;
+    rig.discord
+        .act(GatewayAction::SetIdentifyBudget { remaining: 0 })
+        .unwrap();
+    let bot = Bot::start(&rig.redis, &rig.discord, &[]);
+    until(async || detail(&bot, "gateway").await.contains("waiting until 20")).await;
+    assert_eq!(rig.connections(), 0);
+    bot.stop().await;
+}
