@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rolecall_db::prices::{PriceRead, list_stale_prices, set_price_gone, set_price_read};
-use rolecall_stripe::{error::StripeError, types::price::Price};
+use rolecall_stripe::error::StripeError;
 
 use crate::{ctx::Ctx, error::WorkError};
 
@@ -35,7 +35,7 @@ pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, 
             .recurring
             .as_ref()
             .map(|recurring| recurring.interval.as_str());
-        if !is_buyable(&price) {
+        if !price.is_buyable() {
             tracing::warn!(
                 stripe.price_id = %id,
                 "the price or its product is archived or deleted at Stripe, so it is off sale here"
@@ -43,7 +43,7 @@ pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, 
         }
         let read = PriceRead {
             id,
-            active: is_buyable(&price),
+            active: price.is_buyable(),
             unit_amount: price.unit_amount,
             currency: &price.currency,
             interval,
@@ -58,11 +58,4 @@ pub async fn read_stale(ctx: &Ctx, read_before: DateTime<Utc>) -> Result<usize, 
         done += 1;
     }
     Ok(done)
-}
-
-/// Whether Stripe sells it: neither it nor its product is archived or deleted.
-fn is_buyable(price: &Price) -> bool {
-    let product = price.product.as_ref().and_then(|product| product.object());
-    price.active.unwrap_or(true)
-        && product.is_none_or(|product| !product.deleted && product.active.unwrap_or(true))
 }

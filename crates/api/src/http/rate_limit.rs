@@ -40,9 +40,13 @@ impl Class {
             "/auth/discord/login" | "/auth/discord/callback" | "/auth/refresh" => Some(Self::SignIn),
             "/checkout"
             | "/billing/portal"
+            | "/billing/change"
+            | "/billing/change/preview"
             | "/dashboard/fix-roles"
             | "/api/v1/checkout"
             | "/api/v1/billing/portal"
+            | "/api/v1/billing/change"
+            | "/api/v1/billing/change/preview"
             | "/api/v1/me/fix-roles"
                 if *method == Method::POST =>
             {
@@ -135,6 +139,20 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn what_reaches_stripe_is_limited_and_looking_is_not() {
+        for path in [
+            "/checkout",
+            "/billing/change",
+            "/billing/change/preview",
+            "/api/v1/billing/change",
+            "/api/v1/billing/change/preview",
+        ] {
+            assert_eq!(Class::of(&Method::POST, path), Some(Class::Purchase), "{path}");
+            assert_eq!(Class::of(&Method::GET, path), None, "{path}");
+        }
     }
 
     #[test]

@@ -104,8 +104,8 @@ async fn price_problem(stripe: &Client, named: &NamedPrice) -> Result<Option<Str
             "{:?} is a recurring price; name it under prices",
             named.id.as_str()
         )),
-        _ if price.active == Some(false) => Some(format!(
-            "{:?} is archived at Stripe, so nobody could buy it",
+        _ if !price.is_buyable() => Some(format!(
+            "{:?} or its product is archived or deleted at Stripe, so nobody could buy it",
             named.id.as_str()
         )),
         _ => None,

@@ -45,6 +45,15 @@ pub struct Price {
     pub livemode: Option<bool>,
 }
 
+impl Price {
+    /// Whether Stripe sells it: neither it nor its product is archived or deleted.
+    pub fn is_buyable(&self) -> bool {
+        let product = self.product.as_ref().and_then(Expandable::object);
+        self.active.unwrap_or(true)
+            && product.is_none_or(|product| !product.deleted && product.active.unwrap_or(true))
+    }
+}
+
 /// How often a price is paid.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Recurring {
@@ -78,4 +87,24 @@ pub struct Product {
     /// Whether it was deleted: then Stripe tells only the id.
     #[serde(default, deserialize_with = "tolerant::or_default")]
     pub deleted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_archived_or_deleted_with_its_product_cannot_be_bought() {
+        for (rest, expected) in [
+            ("", true),
+            (r#","active":true,"product":"prod_1""#, true),
+            (r#","active":false"#, false),
+            (r#","product":{"id":"prod_1","name":"A","active":true}"#, true),
+            (r#","product":{"id":"prod_1","name":"A","active":false}"#, false),
+            (r#","active":true,"product":{"id":"prod_1","deleted":true}"#, false),
+        ] {
+            let price: Price = serde_json::from_str(&format!(r#"{{"id":"price_1"{rest}}}"#)).unwrap();
+            assert_eq!(price.is_buyable(), expected, "{rest}");
+        }
+    }
 }
