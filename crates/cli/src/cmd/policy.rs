@@ -211,6 +211,16 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_of_the_runbook_can_be_set() {
+        let page = include_str!("../../../../deploy/runbooks/people-and-policy.md");
+        let (_, rest) = page.split_once("```toml\n").unwrap();
+        let (file, _) = rest.split_once("```").unwrap();
+        let read = parse(file).unwrap();
+        assert_eq!(read.if_version, Some(3));
+        assert_eq!(read.policy.faults(), [""; 0]);
+    }
+
+    #[test]
     fn an_empty_file_is_the_built_in_rules_and_a_misspelt_key_is_named() {
         assert_eq!(parse("").unwrap().policy, Policy::default());
         for (text, word) in [
