@@ -525,7 +525,7 @@ async fn a_refused_key_is_named_and_not_tried_with_every_click() {
 }
 
 #[tokio::test]
-async fn a_price_that_stripe_does_not_have_is_a_fault_of_the_site_and_none_of_stripe() {
+async fn a_price_that_stripe_does_not_have_is_told_to_the_buyer_and_is_no_fault_of_stripe() {
     let stripe = stripe::Simulator::start(stripe::Config::new(STRIPE_KEY))
         .await
         .unwrap();
@@ -538,7 +538,7 @@ async fn a_price_that_stripe_does_not_have_is_a_fault_of_the_site_and_none_of_st
     let answer = buy(&mut browser).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code().as_str()),
-        (502, "stripe_refused")
+        (422, "price_gone")
     );
     app.told("stripe", Ok(())).await;
 }

@@ -101,7 +101,10 @@ mod tests {
             (r#","active":false"#, false),
             (r#","product":{"id":"prod_1","name":"A","active":true}"#, true),
             (r#","product":{"id":"prod_1","name":"A","active":false}"#, false),
-            (r#","active":true,"product":{"id":"prod_1","deleted":true}"#, false),
+            (
+                r#","active":true,"product":{"id":"prod_1","deleted":true}"#,
+                false,
+            ),
         ] {
             let price: Price = serde_json::from_str(&format!(r#"{{"id":"price_1"{rest}}}"#)).unwrap();
             assert_eq!(price.is_buyable(), expected, "{rest}");
