@@ -1,7 +1,14 @@
 //! The server is made to look as it should, and only as far as it is ours.
 
-use rolecall_e2e::story::ADA;
-use rolecall_sandbox::discord::demo;
+use rolecall_e2e::{story::ADA, until::until};
+use rolecall_sandbox::discord::{
+    control::staff::StaffAction,
+    demo,
+    state::{
+        audit::AuditAction,
+        permissions::{CREATE_INSTANT_INVITE, EVERYONE, KICK_MEMBERS, MANAGE_ROLES},
+    },
+};
 
 use crate::support::{AFTER_A_SWEEP, SOON, paying_member, stack, wait_for_why, wait_in_sync};
 
@@ -97,6 +104,53 @@ async fn a_role_above_the_bot_is_a_fault_that_heals_when_the_order_is_mended() {
         .await
         .unwrap();
     wait_in_sync(&stack).await;
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_a_plan_removes_from_the_server_once_where_the_owner_chose_so() {
+    let stack = stack("kick").await;
+    let may_kick = StaffAction::SetRolePermissions {
+        guild: demo::GUILD.into(),
+        role: demo::BOT_ROLE.into(),
+        permissions: EVERYONE | MANAGE_ROLES | CREATE_INSTANT_INVITE | KICK_MEMBERS,
+    };
+    stack.discord.act(may_kick).unwrap();
+    let path = stack.folder().join("plans.toml");
+    let plans = std::fs::read_to_string(&path).unwrap();
+    let removing = plans.replacen("kind = ", "end = \"kick\"\nkind = ", 1);
+    std::fs::write(&path, removing).unwrap();
+    stack
+        .rolecall(&["plans", "apply", &path.to_string_lossy()])
+        .await
+        .unwrap();
+
+    let (person, subscription) = paying_member(&stack).await;
+    wait_in_sync(&stack).await;
+    stack.stripe.cancel(&subscription).unwrap();
+    until("the removal", SOON, async || {
+        Ok(stack.roles_of(ADA).is_none().then_some(()))
+    })
+    .await
+    .unwrap();
+    let log = stack.discord.audit_log();
+    let kicks = log.iter().filter(|entry| entry.action == AuditAction::MemberKick);
+    let reasons: Vec<_> = kicks.map(|entry| entry.reason.clone().unwrap()).collect();
+    assert_eq!(reasons, ["Rolecall: the membership has ended (subscription)"]);
+
+    stack.discord.join(demo::GUILD, ADA).unwrap();
+    person
+        .buy(stack.public_url(), "council", rolecall_e2e::story::ADA_EMAIL)
+        .await
+        .unwrap();
+    stack.wait_for_roles(ADA, &["Council"], SOON).await.unwrap();
+    wait_in_sync(&stack).await;
+    stack.rolecall(&["jobs", "run", "due_sweep"]).await.unwrap();
+    assert_eq!(
+        stack.roles_of(ADA).unwrap(),
+        ["Council"],
+        "who came back was removed"
+    );
     stack.stop().await.unwrap();
 }
 
