@@ -13,4 +13,5 @@ mod plans;
 mod pooler;
 mod rolling;
 mod running;
+mod stories;
 mod support;
