@@ -64,7 +64,7 @@ pub enum PolicyRefusal {
     },
     /// Nobody would have access any more.
     #[error(
-        "it would lock everybody out: {} members have access now and {} would have it after ({summary})",
+        "it would lock everybody out: of {} with access now {} would keep it ({summary})",
         .impact.with_access_before, .impact.with_access_after
     )]
     LocksOut {

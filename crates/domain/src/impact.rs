@@ -125,15 +125,23 @@ impl Impact {
     /// `37 of 400 members change: 31 lose Council, 6 gain Debtor`, with the names that `name` gives.
     pub fn in_words(&self, name: impl Fn(GuildRole) -> String) -> String {
         let losses = self.roles.iter().filter(|role| role.lose > 0);
-        let losses = losses.map(|role| format!("{} lose {}", role.lose, name(role.role)));
+        let losses = losses.map(|role| {
+            let lose = verb(role.lose, "lose", "loses");
+            format!("{} {lose} {}", role.lose, name(role.role))
+        });
         let gains = self.roles.iter().filter(|role| role.gain > 0);
-        let gains = gains.map(|role| format!("{} gain {}", role.gain, name(role.role)));
+        let gains = gains.map(|role| {
+            let gain = verb(role.gain, "gain", "gains");
+            format!("{} {gain} {}", role.gain, name(role.role))
+        });
         let parts: Vec<String> = losses.chain(gains).collect();
         let roles = if parts.is_empty() {
-            format!("nobody's roles change ({} members looked at)", self.members)
+            format!("nobody's roles change ({} looked at)", self.members)
         } else {
+            let members = verb(self.members, "members", "member");
+            let change = verb(self.changed, "change", "changes");
             format!(
-                "{} of {} members change: {}",
+                "{} of {} {members} {change}: {}",
                 self.changed,
                 self.members,
                 parts.join(", ")
@@ -145,10 +153,18 @@ impl Impact {
         ];
         let removals = removals.into_iter().filter(|(count, _)| *count > 0);
         let removals: Vec<String> = removals
-            .map(|(count, when)| format!("; {count} are removed from a server {when}"))
+            .map(|(count, when)| {
+                let are = verb(count, "are", "is");
+                format!("; {count} {are} removed from a server {when}")
+            })
             .collect();
         roles + &removals.concat()
     }
+}
+
+/// One does, several do.
+const fn verb(count: u64, several: &'static str, one: &'static str) -> &'static str {
+    if count == 1 { one } else { several }
 }
 
 #[cfg(test)]
@@ -267,7 +283,7 @@ mod tests {
         assert_eq!(impact.roles, expected);
         assert_eq!(
             impact.in_words(|role| format!("role {}", role.role)),
-            "3 of 4 members change: 2 lose role 10, 2 lose role 20, 1 gain role 30"
+            "3 of 4 members change: 2 lose role 10, 2 lose role 20, 1 gains role 30"
         );
         assert!(!impact.locks_everybody_out());
     }
@@ -278,7 +294,7 @@ mod tests {
         let impact = impact(&[in_grace()], &same, &same);
         assert_eq!(
             impact.in_words(|_| String::new()),
-            "nobody's roles change (1 members looked at)"
+            "nobody's roles change (1 looked at)"
         );
         assert!(!impact.locks_everybody_out());
     }
@@ -316,7 +332,7 @@ mod tests {
         );
         let text = counted.in_words(|_| String::new());
         assert!(
-            text.ends_with("; 1 are removed from a server once their membership ends"),
+            text.ends_with("; 1 is removed from a server once their membership ends"),
             "{text}"
         );
         assert_eq!(

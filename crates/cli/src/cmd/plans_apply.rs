@@ -144,8 +144,8 @@ async fn apply_and_weigh(
     let summary = in_words(conn, &impact).await?;
     if impact.locks_everybody_out() {
         bail!(
-            "nothing was applied, because it would lock everybody out: {} members have access now and {} would \
-             have it after ({summary})",
+            "nothing was applied, because it would lock everybody out: of {} with access now {} would keep it \
+             ({summary})",
             impact.with_access_before,
             impact.with_access_after
         );

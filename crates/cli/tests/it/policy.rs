@@ -118,7 +118,7 @@ async fn a_policy_that_locks_everybody_out_or_makes_no_sense_is_refused() {
     };
     refuse(
         STRICT,
-        "it would lock everybody out: 3 members have access now and 0 would have it after",
+        "it would lock everybody out: of 3 with access now 0 would keep it",
     )
     .await;
     refuse(

@@ -158,7 +158,7 @@ async fn a_policy_that_locks_everybody_out_is_refused_with_the_numbers() {
     assert!(matches!(refusal, PolicyRefusal::LocksOut { .. }), "{refusal:?}");
     let text = refusal.to_string();
     assert!(
-        text.contains("3 members have access now and 0 would have it after") && text.contains("3 lose role"),
+        text.contains("of 3 with access now 0 would keep it") && text.contains("3 lose role"),
         "{text}"
     );
     assert_eq!(current_policy(&mut tx).await.unwrap().version, 0);
