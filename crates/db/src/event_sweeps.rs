@@ -73,8 +73,8 @@ pub async fn insert_missing_events(
         .map(|event| event.payload.get().to_owned())
         .collect();
     let rows = sqlx::query_scalar!(
-        "INSERT INTO inbox (event_id, type, livemode, occurred_at, state, next_attempt_at, payload)
-         SELECT event_id, type, livemode, occurred_at, 'pending', next_attempt_at, payload::json
+        "INSERT INTO inbox (event_id, type, livemode, occurred_at, state, next_attempt_at, payload, swept)
+         SELECT event_id, type, livemode, occurred_at, 'pending', next_attempt_at, payload::json, true
          FROM UNNEST($1::text[], $2::text[], $3::bool[], $4::timestamptz[], $5::timestamptz[], $6::text[])
               AS events (event_id, type, livemode, occurred_at, next_attempt_at, payload)
          ORDER BY event_id

@@ -39,6 +39,7 @@ pub mod prices;
 pub mod purchases;
 mod reach;
 pub mod reconcile_findings;
+pub mod reconcile_money;
 pub mod reconcile_runs;
 pub mod reconcile_views;
 pub mod sessions;

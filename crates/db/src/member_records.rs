@@ -66,6 +66,11 @@ impl MemberRecord {
         stored.holding(reversal, catalog, default_grace, now)
     }
 
+    /// Adds what became of a payment, beside what is known of it: the gravest counts.
+    pub fn add_payment(&mut self, paid_for: PaidFor, payment: Payment) {
+        self.payments.push((paid_for, payment));
+    }
+
     /// The facts that their roles are derived from at `now`, under `catalog`.
     pub fn facts(&self, catalog: &Catalog, default_grace: TimeDelta, now: DateTime<Utc>) -> MemberFacts {
         let subscribed = self

@@ -154,7 +154,7 @@ pub async fn find_payer(conn: &mut Connection, paid_for: &PaidFor) -> Result<Opt
     Ok(id.map(MemberId::from_uuid))
 }
 
-fn stage_from_sql(text: &str) -> Result<DisputeStage, DbError> {
+pub(crate) fn stage_from_sql(text: &str) -> Result<DisputeStage, DbError> {
     let stages = [
         DisputeStage::Inquiry,
         DisputeStage::Open,

@@ -79,6 +79,10 @@ pub struct Figures {
     pub listed: u64,
     /// Known ones that Stripe's list did not name, and that a read of them alone found.
     pub unlisted: u64,
+    /// One-time purchases that were compared.
+    pub purchases: u64,
+    /// Payments given back or disputed that were compared.
+    pub payments: u64,
     /// What is not as it should be.
     pub findings: u64,
     /// People to whom a room would be closed.

@@ -206,14 +206,16 @@ pub async fn list_stale_subscriptions(
     rows.iter().map(|id| parse("subscriptions", "id", id)).collect()
 }
 
-/// When an event came in last, or, before the first one, since when subscriptions are kept; and how many
-/// live subscriptions ended a period after it and before `ended_before`.
+/// When a webhook brought an event last, or, before the first one, since when subscriptions are kept; and what
+/// tells that there must have been more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Silence {
     /// The last sign of life, by the database's clock.
     pub since: Option<DateTime<Utc>>,
-    /// Renewals that must have made events since.
+    /// Live subscriptions whose period has ended since: their renewals must have made events.
     pub renewals: i64,
+    /// Events that were made since, as the sweep found.
+    pub swept: i64,
 }
 
 /// Looks how long Stripe has been silent.
@@ -226,12 +228,14 @@ pub async fn find_silence(
         Silence,
         r#"WITH last AS (
              SELECT coalesce(
-               (SELECT max(seen_at) FROM inbox WHERE livemode = $1),
+               (SELECT max(seen_at) FROM inbox WHERE livemode = $1 AND NOT swept),
                (SELECT min(read_started_at) FROM subscriptions WHERE livemode = $1)) AS since)
            SELECT last.since, (
              SELECT count(*) FROM subscriptions s
              WHERE s.livemode = $1 AND s.status IN ('active', 'trialing', 'past_due')
-               AND s.current_period_end > last.since AND s.current_period_end < $2) AS "renewals!"
+               AND s.current_period_end > last.since AND s.current_period_end < $2) AS "renewals!", (
+             SELECT count(*) FROM inbox i
+             WHERE i.livemode = $1 AND i.swept AND i.seen_at > last.since) AS "swept!"
            FROM last"#,
         livemode,
         ended_before,

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The metadata in which our Checkout names what it sells.
-const PLAN_METADATA: &str = "rolecall_plan";
+pub(crate) const PLAN_METADATA: &str = "rolecall_plan";
 
 /// A write that loses this many times is left for later.
 const MOST_READS: usize = 8;

@@ -60,7 +60,12 @@ pub async fn sync_payment(ctx: &Ctx, charge: &str, seen_at: DateTime<Utc>) -> Re
     Err(WorkError::Contended(format!("charge {charge}")))
 }
 
-async fn read(ctx: &Ctx, id: &str, read_started_at: DateTime<Utc>) -> Result<PaymentRead, WorkError> {
+/// Reads a charge and what became of it.
+pub(crate) async fn read(
+    ctx: &Ctx,
+    id: &str,
+    read_started_at: DateTime<Utc>,
+) -> Result<PaymentRead, WorkError> {
     let charge = ctx.stripe.get_charge(id).await?;
     let disputes = if charge.disputed {
         ctx.stripe.list_disputes(id).await?

@@ -58,6 +58,8 @@ kinds! {
     QuantityDiffers = "quantity_differs", "quantity differs";
     /// Other dates: of the period, the trial, an end.
     DatesDiffer = "dates_differ", "dates differ";
+    /// What was paid, given back or disputed is kept otherwise.
+    PaymentDiffers = "payment_differs", "payment differs";
     /// It is alive and no plan sells its price: nobody gets anything for it.
     PriceWithoutPlan = "price_without_plan", "price without plan";
 }

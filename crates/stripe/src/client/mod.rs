@@ -9,6 +9,7 @@ pub mod config;
 mod customers;
 pub mod events;
 mod invoices;
+mod money_lists;
 pub mod pace;
 mod portal;
 pub mod preview;

@@ -14,6 +14,7 @@ pub mod page;
 pub mod portal;
 pub mod preview;
 pub mod price;
+pub mod refund;
 pub mod subscription;
 pub(crate) mod tolerant;
 pub mod trial;

@@ -75,7 +75,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     Ok(format!("wrong: {}", names.join(", ")))
 }
 
-/// Whether no event came although there must have been some.
+/// Whether no webhook came although there must have been some.
 async fn silence(ctx: &Ctx) -> Result<Option<Found>, WorkError> {
     let mut tx = ctx.db.begin().await?;
     let silence = find_silence(&mut tx, ctx.livemode, ctx.clock.now() - SILENCE).await?;
@@ -85,14 +85,14 @@ async fn silence(ctx: &Ctx) -> Result<Option<Found>, WorkError> {
         return Ok(None);
     };
     let problem = format!(
-        "no event of Stripe has come in since {}, though subscriptions were to be renewed",
+        "Stripe has sent no event since {}, though there must have been some",
         since.format("%Y-%m-%d %H:%M UTC")
     );
     // A read of what was to be renewed takes the evidence away, but nobody has heard of Stripe for all that.
     let lasts = known
         .iter()
         .any(|alarm| alarm.name == SILENT && alarm.problem == problem);
-    let silent = silence.renewals > 0 && since < ctx.clock.now() - SILENCE;
+    let silent = silence.renewals + silence.swept > 0 && since < ctx.clock.now() - SILENCE;
     Ok((silent || lasts).then(|| Found {
         name: SILENT,
         severity: Severity::Alarm,

@@ -9,12 +9,17 @@ use rolecall_db::{
     reconcile_findings::{Finding, FindingState, list_due_findings, settle_finding},
     reconcile_runs::{Figures, RunState, renew_reconcile_claim},
 };
-use rolecall_domain::{ids::StripeSubscriptionId, trigger::Trigger};
+use rolecall_domain::{
+    ids::{StripeCheckoutSessionId, StripeSubscriptionId},
+    trigger::Trigger,
+};
 use rolecall_stripe::error::StripeError;
 
 use crate::{
+    checkout::fulfill,
     converge::converge_now,
     error::{WorkError, in_one_line},
+    payments::sync_payment,
     reconcile::{Hands, Work, unknown},
     sync::{Hint, sync_subscription},
 };
@@ -118,9 +123,15 @@ async fn mend(work: Work<'_>, finding: &Finding) -> Result<Mended, WorkError> {
 
 /// Reads the object as an event about it would, unless that has happened since it was found.
 async fn converge_object(work: Work<'_>, finding: &Finding) -> Result<(), WorkError> {
+    if let Ok(session) = finding.object_id.parse::<StripeCheckoutSessionId>() {
+        return fulfill(work.ctx, &session, finding.seen_at).await.map(drop);
+    }
+    if finding.object_id.starts_with("ch_") || finding.object_id.starts_with("py_") {
+        return sync_payment(work.ctx, &finding.object_id, finding.seen_at).await;
+    }
     let Ok(id) = finding.object_id.parse::<StripeSubscriptionId>() else {
         return Err(WorkError::Fault(format!(
-            "{} is no subscription",
+            "{} is nothing that can be read",
             finding.object_id
         )));
     };

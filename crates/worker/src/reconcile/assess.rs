@@ -24,7 +24,7 @@ use rolecall_domain::{
 
 use crate::{
     error::WorkError,
-    reconcile::{Hands, Work},
+    reconcile::{Hands, Work, money::Money},
 };
 
 /// So many people are looked at in one transaction.
@@ -37,7 +37,11 @@ pub(super) struct Assessed {
 }
 
 /// Notes at each finding what it would change, and counts who would lose access.
-pub(super) async fn assess(work: Work<'_>, mut figures: Figures) -> Result<Assessed, WorkError> {
+pub(super) async fn assess(
+    work: Work<'_>,
+    mut figures: Figures,
+    money: &Money,
+) -> Result<Assessed, WorkError> {
     let mut after: Option<MemberId> = None;
     loop {
         let mut tx = work.ctx.db.begin().await?;
@@ -47,6 +51,7 @@ pub(super) async fn assess(work: Work<'_>, mut figures: Figures) -> Result<Asses
         }
         let judge = Judge {
             work,
+            money,
             catalog: work.ctx.catalog.load(&mut tx).await?,
             now: work.ctx.clock.now(),
         };
@@ -76,6 +81,7 @@ pub(super) async fn assess(work: Work<'_>, mut figures: Figures) -> Result<Asses
 
 struct Judge<'a> {
     work: Work<'a>,
+    money: &'a Money,
     catalog: Arc<Catalog>,
     now: DateTime<Utc>,
 }
@@ -89,6 +95,7 @@ impl Judge<'_> {
         for finding in &findings {
             self.change(&mut after, finding, member_id)?;
         }
+        self.change_money(&mut after, member_id);
         let grace = self.work.ctx.default_grace;
         let facts = |record: &MemberRecord| record.facts(&self.catalog, grace, self.now);
         let effect = effect(&facts(&before), &facts(&after), &self.catalog, self.now);
@@ -122,6 +129,24 @@ impl Judge<'_> {
         };
         record.subscriptions.extend(changed);
         Ok(())
+    }
+
+    /// Adds what a person bought once, and what became of their payments.
+    fn change_money(&self, record: &mut MemberRecord, member_id: MemberId) {
+        for (owner, purchase) in &self.money.purchases {
+            if *owner != member_id {
+                continue;
+            }
+            match record.purchases.iter_mut().find(|kept| kept.id == purchase.id) {
+                Some(kept) => kept.paid = purchase.paid,
+                None => record.purchases.push(purchase.clone()),
+            }
+        }
+        for (payer, paid_for, payment) in &self.money.payments {
+            if *payer == member_id {
+                record.add_payment(paid_for.clone(), *payment);
+            }
+        }
     }
 
     fn as_stripe_says(

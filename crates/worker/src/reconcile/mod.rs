@@ -6,6 +6,7 @@
 mod apply;
 mod assess;
 mod compare;
+mod money;
 mod read;
 mod theirs;
 mod unknown;
@@ -123,7 +124,15 @@ impl Work<'_> {
             let Some(read) = read::read(self).await? else {
                 return Ok(());
             };
-            let assessed = assess::assess(self, read).await?;
+            let Some(money) = money::compare_money(self).await? else {
+                return Ok(());
+            };
+            let figures_read = Figures {
+                purchases: money.purchases_seen,
+                payments: money.payments_seen,
+                ..read
+            };
+            let assessed = assess::assess(self, self.count(figures_read).await?, &money).await?;
             figures = assessed.figures;
             if self.decide(&figures, &assessed.holds).await? != RunState::Applying {
                 return Ok(());

@@ -24,6 +24,7 @@ mod provenance;
 mod pumping;
 mod purchases;
 mod reconcile;
+mod reconcile_money;
 mod replay;
 mod reversals;
 mod set_up;

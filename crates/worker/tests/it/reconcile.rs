@@ -32,7 +32,7 @@ const LIST: &str = "GET /v1/subscriptions";
 
 /// What is asked of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ask {
+pub(crate) enum Ask {
     DryRun,
     Apply,
     Yes,
@@ -53,7 +53,7 @@ impl World {
         run.id
     }
 
-    async fn reconcile(&self, ask: Ask) -> (Run, BTreeMap<String, Finding>) {
+    pub(crate) async fn reconcile(&self, ask: Ask) -> (Run, BTreeMap<String, Finding>) {
         let id = self.request_run(ask).await;
         work_on(&self.worker, id)
             .await
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Something happens at Stripe, and no event ever tells.
-    fn silently(&self, subscription: &str, action: &Action) {
+    pub(crate) fn silently(&self, subscription: &str, action: &Action) {
         self.stripe
             .with(|stripe| stripe.quietly(|stripe| stripe.act(subscription, action)))
             .unwrap();
@@ -156,8 +156,8 @@ async fn where_nothing_differs_nothing_is_found_and_nothing_is_read_alone() {
     );
     assert_eq!(
         world.stripe.requests().len(),
-        requests + 1,
-        "one page and no more"
+        requests + 4,
+        "one page of each list and no more"
     );
     assert_eq!(world.stored().await, kept);
 }
@@ -272,7 +272,11 @@ async fn one_percent_of_drift_among_many_is_healed_and_the_rest_is_left_alone() 
     let (run, findings) = world.reconcile(Ask::Apply).await;
     assert_eq!((run.figures.findings, run.figures.applied), (3, 3));
     assert_eq!(findings.len(), 3);
-    assert_eq!(reads(&world), before + 3 + 3, "three pages, and three reads");
+    assert_eq!(
+        reads(&world),
+        before + 3 + 3 + 3,
+        "three pages, the lists of money, and three reads"
+    );
     let ended = world
         .rows("SELECT to_jsonb(id) FROM subscriptions WHERE status = 'canceled'")
         .await;

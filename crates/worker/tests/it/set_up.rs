@@ -144,6 +144,23 @@ async fn silence_is_an_alarm_only_when_something_must_have_been_heard() {
 }
 
 #[tokio::test]
+async fn events_that_only_the_sweep_finds_are_a_silence_too() {
+    let world = World::start().await;
+    world.endpoint(ADDRESS, None, &["*"]);
+    let (_, subscription) = world.council_member().await;
+    world
+        .postgres
+        .tamper("UPDATE inbox SET seen_at = seen_at - interval '2 hours'")
+        .await
+        .unwrap();
+    world.stripe.renew(&subscription).unwrap();
+    world.cron("stripe_events_sweep").await;
+    assert_eq!(world.checked().await, [""; 0], "a webhook may be on its way");
+    world.advance(TimeDelta::hours(6));
+    assert_eq!(world.checked().await, ["stripe_silent"]);
+}
+
+#[tokio::test]
 async fn what_should_have_renewed_without_news_is_read_again() {
     let world = World::start().await;
     let (person, subscription) = world.council_member().await;
