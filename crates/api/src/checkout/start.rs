@@ -29,6 +29,8 @@ use crate::{
         refusal::{in_words_of_a_buyer, is_about_a_lost_customer},
     },
     error::ApiError,
+    hints,
+    http::context::Trace,
     session::SignedIn,
     state::State,
 };
@@ -65,7 +67,21 @@ struct Prepared {
 }
 
 /// Opens a session. The same click twice opens the same one.
-pub(crate) async fn start(state: &State, signed_in: SignedIn, order: Order<'_>) -> Result<Started, ApiError> {
+pub(crate) async fn start(
+    state: &State,
+    trace: &Trace,
+    signed_in: SignedIn,
+    order: Order<'_>,
+) -> Result<Started, ApiError> {
+    let started = open(state, signed_in, order).await;
+    if matches!(started, Err(ApiError::PriceGone)) {
+        // Whatever else is gone goes off sale with it.
+        hints::sync_plans(state, trace).await;
+    }
+    started
+}
+
+async fn open(state: &State, signed_in: SignedIn, order: Order<'_>) -> Result<Started, ApiError> {
     let now = state.now();
     for _ in 0..=MOST_LOST {
         let prepared = prepare(state, signed_in, order, now).await?;

@@ -53,6 +53,7 @@ struct Portal {
 /// Opens a Checkout Session.
 pub(crate) async fn post_checkout(
     signed_in: SignedIn,
+    trace: Trace,
     body: web::Json<CheckoutBody>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
@@ -62,7 +63,7 @@ pub(crate) async fn post_checkout(
         quantity: body.quantity.unwrap_or(1),
         again: body.again,
     };
-    let started = start(&state, signed_in, order).await?;
+    let started = start(&state, &trace, signed_in, order).await?;
     Ok(HttpResponse::Created().json(Opened {
         url: started.url,
         session_id: started.id,

@@ -13,6 +13,7 @@ use crate::{
         start::{Order, start},
     },
     error::ApiError,
+    http::context::Trace,
     pages::{
         frame::{Frame, Here},
         html, leave, see_other,
@@ -46,6 +47,7 @@ struct AlreadyPage<'a> {
 pub(crate) async fn post_checkout(
     request: HttpRequest,
     visitor: Visitor,
+    trace: Trace,
     form: web::Form<CheckoutForm>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
@@ -58,7 +60,7 @@ pub(crate) async fn post_checkout(
         quantity: 1,
         again: form.again == "yes",
     };
-    match start(&state, signed_in, order).await {
+    match start(&state, &trace, signed_in, order).await {
         Ok(started) => leave(&state, &request, &started.url, "the payment page"),
         Err(ApiError::SessionEnded) => Ok(see_other(&chosen(&form).login_path())),
         Err(ApiError::AlreadySubscribed) => already(&request, &state, signed_in, &form).await,

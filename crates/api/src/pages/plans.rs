@@ -37,6 +37,8 @@ struct PlanCard {
     every: Option<String>,
     free_days: FreeDays,
     roles: Vec<String>,
+    /// What goes with every price of it.
+    promise: &'static str,
     company: bool,
     held: bool,
     chosen: bool,
@@ -140,6 +142,7 @@ fn card(offer: &Offer, names: &Names, held: &Held, query: &PlansQuery) -> PlanCa
             .iter()
             .map(|role| role_text(names, role.guild, role.role))
             .collect(),
+        promise: promise(offer),
         company: plan.kind == PlanKind::Company,
         held: held.holds(&plan.slug),
         chosen,
@@ -152,6 +155,16 @@ fn card(offer: &Offer, names: &Names, held: &Held, query: &PlansQuery) -> PlanCa
                 checked: index == wanted,
             })
             .collect(),
+    }
+}
+
+fn promise(offer: &Offer) -> &'static str {
+    if offer.plan.kind == PlanKind::Company {
+        "Seats that you hand out and take back"
+    } else if offer.recurring().next().is_none() && !offer.prices.is_empty() {
+        "Paid once, yours for good"
+    } else {
+        "Cancel whenever you like"
     }
 }
 

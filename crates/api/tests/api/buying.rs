@@ -79,6 +79,14 @@ async fn a_plan_says_what_each_of_its_prices_is() {
         !page.contains("price_year"),
         "what would be charged for ever is not sold as paid once: {page}"
     );
+    shop.app
+        .tamper("DELETE FROM plan_prices WHERE price_id = 'price_month'")
+        .await;
+    let page = shop.app.browser().page("/plans").await.text;
+    assert!(
+        page.contains("Paid once, yours for good") && !page.contains("days free"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -265,6 +273,11 @@ async fn what_stripe_does_not_sell_any_more_is_told_to_the_buyer_and_to_staff() 
     assert!(
         logs.contains("a price on sale cannot be bought"),
         "staff can mend it"
+    );
+    let jobs = shop.app.jobs("jobs").await;
+    assert!(
+        jobs.iter().any(|job| job["kind"] == "sync_plans"),
+        "so that it goes off sale: {jobs:?}"
     );
     assert!(
         shop.app
