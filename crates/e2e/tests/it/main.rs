@@ -11,6 +11,7 @@ mod load;
 mod money;
 mod plans;
 mod pooler;
+mod reconcile;
 mod rolling;
 mod running;
 mod stories;
