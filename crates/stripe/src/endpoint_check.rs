@@ -111,9 +111,7 @@ impl EndpointFault {
                 "see in Stripe's dashboard why deliveries failed, mend that, and enable the endpoint"
                     .to_owned()
             }
-            Self::MissingEvents { .. } => {
-                "add these types to the endpoint in Stripe's dashboard, or choose all events".to_owned()
-            }
+            Self::MissingEvents { .. } => "add these types to the endpoint in Stripe's dashboard".to_owned(),
             Self::OtherVersion { .. } => format!(
                 "make an endpoint with API version {} in its place, or update Rolecall",
                 Client::api_version()

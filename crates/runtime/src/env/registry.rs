@@ -239,7 +239,7 @@ variables! {
         ENABLE_CRON_JOBS [Worker] Default("true"), Public,
             "Whether this process takes part in recurring jobs.", "true";
         RECONCILE_MAX_REMOVALS [Worker Cli] Optional, Public,
-            "More role removals than this hold a reconcile run; unset: the larger of 10 and 10 %.", "10";
+            "If more people than this would lose access a sweep waits for a yes; unset: the larger of 10 and 10 %.", "10";
         JOB_RETRY_SCHEDULE [Worker Bot] Default("2s,15s,1m,5m,30m,2h,6h,12h"), Public,
             "Comma list of the waits between the attempts of a job.", "2s,15s,1m,5m,30m,2h,6h,12h";
         LEASE_TTL [Bot] Default("10s"), Public,
