@@ -40,6 +40,10 @@ pub(crate) fn configure(config: &mut ServiceConfig, health: Health) {
 }
 
 fn everything_else() -> Scope {
+    let messages = resource("/dashboard/messages")
+        .route(read().to(pages::dashboard::messages::get_messages))
+        .route(post().to(pages::dashboard::messages::post_messages))
+        .default_service(web::to(|| refuse_method("GET, HEAD, POST")));
     web::scope("")
         .service(page("/", read().to(pages::landing::get_landing)))
         .service(page("/plans", read().to(pages::plans::get_plans)))
@@ -61,11 +65,7 @@ fn everything_else() -> Scope {
             "POST",
             post().to(pages::dashboard::post_fix_roles),
         ))
-        .service(only(
-            "/dashboard/messages",
-            "POST",
-            post().to(pages::dashboard::post_messages),
-        ))
+        .service(messages)
         .service(only(
             "/billing/portal",
             "POST",

@@ -83,6 +83,41 @@ async fn the_dashboard_lists_what_was_told_and_what_is_on_its_way() {
 }
 
 #[tokio::test]
+async fn every_message_is_on_a_page_of_their_own_however_many_there_are() {
+    let app = TestApp::start().await;
+    let mut browser = app.signed_in().await;
+    let me = app.member_id(&mut browser).await;
+    for n in 1..=51 {
+        let kind = if n == 1 {
+            MessageKind::Welcome
+        } else {
+            MessageKind::PaymentFailed
+        };
+        app.seed_message(n, me, kind, Channel::Mail, true).await;
+    }
+    let failed = "Your payment did not go through";
+    let dashboard = browser.page("/dashboard").await.text;
+    assert_eq!(dashboard.matches(failed).count(), 5, "{dashboard}");
+    assert!(dashboard.contains("href=\"/dashboard/messages\""), "{dashboard}");
+    let first = browser.page("/dashboard/messages").await.text;
+    assert_eq!(first.matches(failed).count(), 50, "{first}");
+    assert!(!first.contains("Welcome: your membership has begun"));
+    let (_, older) = first.split_once("href=\"/dashboard/messages?before=").unwrap();
+    let (before, _) = older.split_once('"').unwrap();
+    let second = browser
+        .page(&format!("/dashboard/messages?before={before}"))
+        .await
+        .text;
+    assert!(second.contains("Welcome: your membership has begun"), "{second}");
+    assert!(
+        !second.contains(failed) && !second.contains("Older messages"),
+        "{second}"
+    );
+    assert_eq!(browser.page("/dashboard/messages?before=x").await.status, 400);
+    assert_eq!(app.browser().page("/dashboard/messages").await.status, 401);
+}
+
+#[tokio::test]
 async fn the_switch_works_as_a_plain_form_and_calls_off_what_was_to_go_by_discord() {
     let app = TestApp::start().await;
     let mut browser = app.signed_in().await;

@@ -1,5 +1,6 @@
 //! `/dashboard`: the person's membership in plain words, and what they can do about it.
 
+pub(crate) mod messages;
 mod view;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,7 +11,7 @@ use rolecall_db::{
 use serde::Deserialize;
 
 use crate::{
-    account::{Account, fix_roles::fix_roles, wishes::set_direct_messages},
+    account::{Account, fix_roles::fix_roles},
     error::ApiError,
     http::context::Trace,
     pages::{
@@ -68,32 +69,6 @@ pub(crate) async fn post_fix_roles(
 ) -> Result<HttpResponse, ApiError> {
     fix_roles(&state, &trace, signed_in).await?;
     Ok(see_other("/dashboard?notice=checking"))
-}
-
-/// What the switch sends.
-#[derive(Debug, Deserialize)]
-pub(crate) struct MessagesForm {
-    direct_messages: Switch,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Switch {
-    On,
-    Off,
-}
-
-/// `POST /dashboard/messages`: whether messages may come by Discord.
-pub(crate) async fn post_messages(
-    signed_in: SignedIn,
-    form: web::Form<MessagesForm>,
-    state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    set_direct_messages(&state, signed_in, form.direct_messages == Switch::On).await?;
-    Ok(match form.direct_messages {
-        Switch::On => see_other("/dashboard?notice=discord_on#messages"),
-        Switch::Off => see_other("/dashboard?notice=discord_off#messages"),
-    })
 }
 
 async fn read(state: &State, signed_in: SignedIn, notice: Option<Notice>) -> Result<View, ApiError> {

@@ -5,8 +5,8 @@ use rolecall_domain::message::MessageKind;
 
 use crate::pages::{text::date, tone::Tone};
 
-/// Older ones are only said to be there.
-pub(crate) const MOST_MESSAGES: i64 = 20;
+/// Older ones stand on a page of their own.
+pub(crate) const MOST_MESSAGES: i64 = 5;
 
 /// What was read for it.
 #[derive(Debug)]
@@ -48,7 +48,8 @@ impl Messages {
     }
 }
 
-fn line(message: &NotificationLine) -> MessageLine {
+/// A message in words.
+pub(crate) fn line(message: &NotificationLine) -> MessageLine {
     let way = match message.channel {
         Channel::Mail => "by e-mail",
         Channel::Discord => "by Discord",

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{account::Account, pages::text};
 
 pub(crate) use membership::Membership;
-pub(crate) use messages::{MOST_MESSAGES, Messages, Told};
+pub(crate) use messages::{MOST_MESSAGES, MessageLine, Messages, Told, line as message_line};
 pub(crate) use server::Server;
 pub(crate) use standing::{Debt, StandingText};
 
