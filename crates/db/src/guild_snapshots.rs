@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rolecall_domain::{
-    hierarchy::{BotStanding, Fault, GuildRole, Permissions, check},
+    hierarchy::{BotStanding, Fault, GuildRole, Permissions, check, check_kick},
     ids::{GuildId, RoleId},
 };
 use rolecall_queue::jobs::GuildObserved;
@@ -53,9 +53,6 @@ pub async fn find_guild_snapshot(
 
 /// Everything that keeps the bot from granting `roles` in the server as it was last seen.
 pub fn setup_faults(guild: &GuildObserved, roles: &[RoleId]) -> Vec<Fault> {
-    // Bits that cannot be read allow nothing, which shows as a fault and not as silence.
-    let permissions = |bits: &str| bits.parse::<Permissions>().unwrap_or_default();
-    let bot = BotStanding::observed(permissions(&guild.bot_permissions), guild.bot_top_position);
     let observed: Vec<GuildRole> = guild
         .roles
         .iter()
@@ -67,5 +64,19 @@ pub fn setup_faults(guild: &GuildObserved, roles: &[RoleId]) -> Vec<Fault> {
             permissions: permissions(&role.permissions),
         })
         .collect();
-    check(guild.guild_id, &observed, &bot, roles)
+    check(guild.guild_id, &observed, &bot(guild), roles)
+}
+
+/// What keeps the bot from removing people from the server as it was last seen.
+pub fn kick_fault(guild: &GuildObserved) -> Option<Fault> {
+    check_kick(&bot(guild))
+}
+
+fn bot(guild: &GuildObserved) -> BotStanding {
+    BotStanding::observed(permissions(&guild.bot_permissions), guild.bot_top_position)
+}
+
+/// Bits that cannot be read allow nothing, which shows as a fault and not as silence.
+fn permissions(bits: &str) -> Permissions {
+    bits.parse().unwrap_or_default()
 }

@@ -1,12 +1,16 @@
 //! Checks a file against what is known: the servers as the bot saw them, and Stripe's prices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rolecall_db::{
     Connection,
-    guild_snapshots::{find_guild_snapshot, setup_faults},
+    guild_snapshots::{find_guild_snapshot, kick_fault, setup_faults},
 };
-use rolecall_domain::{hierarchy, ids::RoleId};
+use rolecall_domain::{
+    catalog::EndPolicy,
+    hierarchy,
+    ids::{GuildId, RoleId},
+};
 use rolecall_queue::jobs::GuildObserved;
 use rolecall_stripe::{client::Client, error::StripeError};
 
@@ -30,15 +34,36 @@ pub(crate) async fn roles(conn: &mut Connection, file: &PlansFile) -> anyhow::Re
     for role in &file.roles {
         by_guild.entry(role.guild).or_default().push(*role);
     }
+    let removing = removing(file);
     for (guild, named) in by_guild {
         match find_guild_snapshot(conn, guild).await? {
-            Some((seen, _)) => findings.faults.extend(role_faults(&seen, &named)),
+            Some((seen, _)) => {
+                findings.faults.extend(role_faults(&seen, &named));
+                if removing.contains(&guild) {
+                    findings.warnings.extend(kick_warning(&seen));
+                }
+            }
             None => findings.warnings.push(format!(
                 "server {guild}: the bot has not seen it yet, so its roles could not be checked; start the bot, then apply again"
             )),
         }
     }
     Ok(findings)
+}
+
+/// The servers from which the end of some plan removes people.
+fn removing(file: &PlansFile) -> BTreeSet<GuildId> {
+    let kicks = file.plans.iter().filter(|row| row.plan.end == EndPolicy::Kick);
+    kicks
+        .flat_map(|row| &row.plan.roles)
+        .map(|role| role.guild)
+        .collect()
+}
+
+/// What has to be mended before anybody can be removed. No fault of the file: it is right all the same.
+fn kick_warning(seen: &GuildObserved) -> Option<String> {
+    let fault = kick_fault(seen)?;
+    Some(format!("server {:?}: {fault}. {}", seen.name, fault.fix()))
 }
 
 /// The faults of roles, each on the line that names it. What the bot lacks as a whole is the set-up

@@ -1,7 +1,10 @@
 //! `guild_snapshots`: the newest look at each server.
 
-use rolecall_db::guild_snapshots::{find_guild_snapshot, setup_faults, upsert_guild_snapshot};
-use rolecall_domain::{hierarchy::Permissions, ids::GuildId};
+use rolecall_db::guild_snapshots::{find_guild_snapshot, kick_fault, setup_faults, upsert_guild_snapshot};
+use rolecall_domain::{
+    hierarchy::{Fault, Permissions},
+    ids::GuildId,
+};
 use rolecall_queue::jobs::{GuildObserved, ObservedRole};
 
 use crate::support::{TestDb, at, guild, role, user};
@@ -79,4 +82,12 @@ fn faults_are_found_in_what_was_seen() {
         !faulty(&guild).is_empty(),
         "permissions that cannot be read allow nothing"
     );
+}
+
+#[test]
+fn whether_people_can_be_removed_is_found_in_what_was_seen() {
+    let mut guild = observed(guild(1), "x");
+    assert_eq!(kick_fault(&guild), Some(Fault::KickMembersMissing));
+    guild.bot_permissions = Permissions::KICK_MEMBERS.to_string();
+    assert_eq!(kick_fault(&guild), None);
 }

@@ -110,20 +110,20 @@ async fn a_role_above_the_bot_is_a_fault_that_heals_when_the_order_is_mended() {
 #[tokio::test]
 async fn the_end_of_a_plan_removes_from_the_server_once_where_the_owner_chose_so() {
     let stack = stack("kick").await;
+    let path = stack.folder().join("plans.toml");
+    let plans = std::fs::read_to_string(&path).unwrap();
+    let removing = plans.replacen("kind = ", "end = \"kick\"\nkind = ", 1);
+    std::fs::write(&path, removing).unwrap();
+    let apply = ["plans", "apply", &path.to_string_lossy()];
+    let answer = stack.rolecall(&apply).await.unwrap();
+    let warnings = answer["warnings"].to_string();
+    assert!(warnings.contains("switch on Kick Members"), "{answer}");
     let may_kick = StaffAction::SetRolePermissions {
         guild: demo::GUILD.into(),
         role: demo::BOT_ROLE.into(),
         permissions: EVERYONE | MANAGE_ROLES | CREATE_INSTANT_INVITE | KICK_MEMBERS,
     };
     stack.discord.act(may_kick).unwrap();
-    let path = stack.folder().join("plans.toml");
-    let plans = std::fs::read_to_string(&path).unwrap();
-    let removing = plans.replacen("kind = ", "end = \"kick\"\nkind = ", 1);
-    std::fs::write(&path, removing).unwrap();
-    stack
-        .rolecall(&["plans", "apply", &path.to_string_lossy()])
-        .await
-        .unwrap();
 
     let (person, subscription) = paying_member(&stack).await;
     wait_in_sync(&stack).await;
