@@ -11,6 +11,8 @@ pub struct DueRows {
     pub messages: i64,
     /// People who are owed a convergence.
     pub convergences: i64,
+    /// Trials of which nobody knows yet whether they are the first, or that have still to be ended.
+    pub trials: i64,
 }
 
 /// Counts them.
@@ -19,7 +21,8 @@ pub async fn count_due(conn: &mut Connection) -> Result<DueRows, DbError> {
         DueRows,
         r#"SELECT (SELECT count(*) FROM member_guilds WHERE state = 'due') AS "roles!",
                   (SELECT count(*) FROM notifications WHERE state IN ('due', 'sending')) AS "messages!",
-                  (SELECT count(*) FROM members WHERE converge_due_at IS NOT NULL) AS "convergences!""#
+                  (SELECT count(*) FROM members WHERE converge_due_at IS NOT NULL) AS "convergences!",
+                  (SELECT count(*) FROM trials WHERE due_at IS NOT NULL) AS "trials!""#
     )
     .fetch_one(conn)
     .await?)

@@ -155,6 +155,7 @@ impl Metrics {
             ("roles", due.roles),
             ("messages", due.messages),
             ("convergences", due.convergences),
+            ("trials", due.trials),
         ] {
             self.due.with_label_values(&[kind]).set(rows);
         }

@@ -4,11 +4,12 @@ use rolecall_db::{
     due::{DueRows, count_due},
     member_guilds::{Due, set_due},
     members::set_converge_due,
+    trials::{Trial, TrialState, insert_trial, set_trial_state},
 };
 use rolecall_domain::trigger::Trigger;
 use rolecall_queue::jobs::Lane;
 
-use crate::support::{TestDb, at, guild, in_guild, person, user};
+use crate::support::{TestDb, at, guild, in_guild, parse, person, plan, user};
 
 #[tokio::test]
 async fn what_is_owed_is_counted_by_its_kind() {
@@ -18,12 +19,13 @@ async fn what_is_owed_is_counted_by_its_kind() {
         person(&mut tx, n).await;
         in_guild(&mut tx, guild(1), n).await;
     }
-    let counted = |roles, messages, convergences| DueRows {
+    let counted = |roles, messages, convergences, trials| DueRows {
         roles,
         messages,
         convergences,
+        trials,
     };
-    assert_eq!(count_due(&mut tx).await.unwrap(), counted(0, 0, 0));
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(0, 0, 0, 0));
     let due = Due {
         lane: Lane::Now,
         reason: "subscription",
@@ -36,7 +38,7 @@ async fn what_is_owed_is_counted_by_its_kind() {
     set_converge_due(&mut tx, third, Trigger::Staff, at(0))
         .await
         .unwrap();
-    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 0, 1));
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 0, 1, 0));
     let sql = "INSERT INTO notifications (id, member_id, kind, channel, dedup_key, args, state, attempts, created_at)
                SELECT gen_random_uuid(), $1, 'welcome', 'mail', state, '{}', state, 0, clock_timestamp()
                FROM unnest(ARRAY['due', 'sending', 'sent', 'undeliverable']) AS s (state)";
@@ -45,5 +47,22 @@ async fn what_is_owed_is_counted_by_its_kind() {
         .execute(&mut *tx)
         .await
         .unwrap();
-    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 2, 1));
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 2, 1, 0));
+
+    let council = plan(&mut tx, "council", &[]).await;
+    for id in ["sub_1", "sub_2"] {
+        let trial = Trial {
+            subscription: parse(id),
+            plan: council.clone(),
+            member_id: third,
+            discord_user_id: None,
+            state: TrialState::Unchecked,
+            attempts: 0,
+        };
+        insert_trial(&mut tx, &trial, at(9), at(0)).await.unwrap();
+    }
+    set_trial_state(&mut tx, &parse("sub_2"), TrialState::Kept, at(1))
+        .await
+        .unwrap();
+    assert_eq!(count_due(&mut tx).await.unwrap(), counted(2, 2, 1, 1));
 }
