@@ -2,13 +2,15 @@
 //! ten not at all. One sweep, and everything is as if they had come in order.
 
 mod access;
+mod buying;
 mod reversals;
+mod staff;
 mod union;
 
 use std::time::Duration;
 
 use rolecall_e2e::{
-    person::Person,
+    person::{Page, Person},
     stack::Stack,
     story::{ADA, ADA_EMAIL},
     until::until,
@@ -32,6 +34,9 @@ const PATRON: &str = "price_patron_monthly";
 /// Access for as long as there is a server, paid once.
 const FOR_LIFE: &str = "price_council_for_life";
 
+/// Ben, who has never been here.
+const BEN: u64 = demo::OWNER + 2;
+
 /// Ada, and what is sold to her.
 struct Story {
     stack: Stack,
@@ -44,6 +49,8 @@ struct Plans {
     grace: &'static str,
     /// What stays of a membership that ended.
     end: &'static str,
+    /// Free days of the second plan.
+    trial_days: u32,
 }
 
 impl Plans {
@@ -51,10 +58,15 @@ impl Plans {
     const USUAL: Self = Self {
         grace: "7d",
         end: "remove",
+        trial_days: 0,
     };
 
     fn file(&self) -> String {
-        let Self { grace, end } = self;
+        let Self {
+            grace,
+            end,
+            trial_days,
+        } = self;
         let (guild, council, debtor) = (demo::GUILD, demo::COUNCIL_ROLE, demo::DEBTOR_ROLE);
         let introduced = demo::INTRODUCED_ROLE;
         format!(
@@ -77,6 +89,7 @@ name = "Patron"
 kind = "individual"
 prices = ["{PATRON}"]
 grace = "{grace}"
+trial_days = {trial_days}
 [[plan.role]]
 guild = "{guild}"
 role = "{council}"
@@ -137,6 +150,28 @@ impl Story {
             .await
             .unwrap();
         rolecall_e2e::story::subscription(&self.stack).unwrap()
+    }
+
+    /// Somebody fills in the form of a plan, and pays with a card that ends in these digits.
+    async fn pays(&self, person: &Person, plan: &str, price: &str, card: &str) -> Page {
+        let plans = person
+            .open(&format!("{}/plans", self.stack.public_url()))
+            .await
+            .unwrap();
+        let form = plans.form_where("plan", plan).unwrap().with("price", price);
+        let checkout = person.submit(&plans, &form).await.unwrap();
+        self.fills_in(person, &checkout, card).await
+    }
+
+    async fn fills_in(&self, person: &Person, checkout: &Page, card: &str) -> Page {
+        let email = ADA_EMAIL.replace("ada", card);
+        let form = checkout
+            .form_with("card")
+            .unwrap()
+            .with("email", &email)
+            .with("card", "works")
+            .with("last4", card);
+        person.submit(checkout, &form).await.unwrap()
     }
 
     /// Somebody in Stripe's dashboard sells the same customer one more subscription.
