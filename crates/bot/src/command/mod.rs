@@ -141,6 +141,12 @@ fn superseded(ctx: &Ctx, command: &ApplyRoles) {
 
 /// What becomes of a command that could not be carried out.
 async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) -> Result<(), JobError> {
+    // Where nobody is answered, that says nothing about this command: it waits with all the others.
+    if matches!(&halt, Halt::Call(CallError::Discord(error)) if error.class() == ErrorClass::Unavailable)
+        && wait_for(ctx, ctx.bot.outage.is_general()).await?
+    {
+        return Err(JobError::Snooze(AFTER_OUTAGE));
+    }
     let error = match halt {
         Halt::Superseded => {
             superseded(ctx, command);
@@ -156,12 +162,6 @@ async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) 
         Halt::Call(CallError::Discord(error)) if error.class() == ErrorClass::CalledOff => {
             return Err(JobError::Snooze(WITHOUT_TOKEN));
         }
-        // Nobody is answered: that says nothing about this command, and it waits with all the others.
-        Halt::Shut(error) | Halt::Call(CallError::Discord(error))
-            if error.class() == ErrorClass::Unavailable && ctx.bot.outage.is_general().await =>
-        {
-            return Err(JobError::Snooze(AFTER_OUTAGE));
-        }
         Halt::Shut(error) | Halt::Call(CallError::Discord(error))
             if matches!(error.class(), ErrorClass::Rejected { .. }) =>
         {
@@ -176,7 +176,7 @@ async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) 
             "the worker has not published a catalog yet",
         ),
     };
-    // Nobody can tell what would help, and a day of tries would not.
+    // Nobody can tell what would help, and a day of tries would not. The worker knows that it is still owed.
     let is_hopeless = matches!(&error, JobError::Cancel(_));
     if !attempt.is_last() && !is_hopeless {
         ctx.bot.metrics.command("retried");
@@ -194,7 +194,7 @@ async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) 
         }],
     )
     .await?;
-    Err(error)
+    if is_hopeless { Ok(()) } else { Err(error) }
 }
 
 /// Reports. Only when Redis has all of it is the command done.

@@ -187,3 +187,22 @@ async fn a_stop_hands_back_at_once_what_has_written_nothing_and_the_next_bot_doe
     assert_eq!(rig.requests("PUT", "/roles/"), people.len());
     bot.stop().await;
 }
+
+#[tokio::test]
+async fn a_redis_that_is_full_is_said_and_neither_costs_the_lease_nor_keeps_a_standby_from_it() {
+    let rig = Rig::start().await;
+    let bot = rig.bot_with_ttl("2s").await;
+    let standby = rig.idle_bot("2s");
+    let _: String = rig.redis.run(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    until(async || {
+        let ready = bot.ready().await;
+        let detail = ready["parts"]["redis"]["detail"].as_str().unwrap_or_default();
+        detail.contains("full") && ready["role"] == "leader"
+    })
+    .await;
+    bot.kill();
+    until(async || standby.role().await == "leader").await;
+    let _: String = rig.redis.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    until(async || standby.ready_status().await == 200).await;
+    standby.stop().await;
+}
