@@ -2,6 +2,7 @@
 //! tried beside a neighbour that it must not touch.
 #![cfg(test)]
 
+mod alarms;
 mod audit;
 mod begin;
 mod breakers;
@@ -34,6 +35,8 @@ mod pooler;
 mod prices;
 mod purchases;
 mod reach;
+mod reconcile;
+mod reconcile_views;
 mod sessions;
 mod staff;
 mod subscriptions;
