@@ -77,6 +77,10 @@ pub struct Figures {
     pub known: u64,
     /// Subscriptions that Stripe listed.
     pub listed: u64,
+    /// Of those that were known, how many had not ended.
+    pub living: u64,
+    /// Of the living, how many Stripe listed.
+    pub named: u64,
     /// Known ones that Stripe's list did not name, and that a read of them alone found.
     pub unlisted: u64,
     /// One-time purchases that were compared.

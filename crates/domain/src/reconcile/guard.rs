@@ -15,6 +15,10 @@ pub struct Census {
     pub known: u64,
     /// Subscriptions that Stripe listed.
     pub listed: u64,
+    /// Of those that we know, how many have not ended.
+    pub living: u64,
+    /// Of the living, how many Stripe listed.
+    pub named: u64,
     /// People to whom a room would be closed.
     pub removals: u64,
     /// People to whom some room is open now.
@@ -35,6 +39,13 @@ pub enum Hold {
         listed: u64,
         /// What we know.
         known: u64,
+    },
+    /// Stripe listed less than half of what we know to live, whatever else it listed.
+    ForeignList {
+        /// What of it was listed.
+        named: u64,
+        /// What we know to live.
+        living: u64,
     },
     /// Too many people would lose access.
     Removals {
@@ -57,6 +68,10 @@ impl fmt::Display for Hold {
             Self::ShortList { listed, known } => write!(
                 f,
                 "Stripe listed {listed} subscriptions, and {known} are known here: the list may be cut off"
+            ),
+            Self::ForeignList { named, living } => write!(
+                f,
+                "of {living} subscriptions that live here Stripe's list names {named}: is it the key of another account?"
             ),
             Self::Removals {
                 removals,
@@ -85,6 +100,8 @@ pub fn holds(census: &Census, chosen: Option<u32>) -> Vec<Hold> {
     let Census {
         known,
         listed,
+        living,
+        named,
         removals,
         with_access,
     } = *census;
@@ -93,6 +110,8 @@ pub fn holds(census: &Census, chosen: Option<u32>) -> Vec<Hold> {
         holds.push(Hold::EmptyList { known });
     } else if is_short(listed, known) {
         holds.push(Hold::ShortList { listed, known });
+    } else if is_short(named, living) {
+        holds.push(Hold::ForeignList { named, living });
     }
     let limit = removal_limit(with_access, chosen);
     if removals > limit {
@@ -170,6 +189,7 @@ mod tests {
             listed: 12,
             removals: 31,
             with_access: 60,
+            ..Census::default()
         };
         let words: Vec<String> = holds(&census, None).iter().map(Hold::to_string).collect();
         assert!(
@@ -188,10 +208,44 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_list_of_other_things_is_not_believed_however_long_it_is() {
+        for (named, living, held) in [
+            (0, 0, false),
+            (0, 1, true),
+            (1, 2, false),
+            (3, 8, true),
+            (4, 8, false),
+        ] {
+            let census = Census {
+                known: 10,
+                listed: 5_000,
+                living,
+                named,
+                ..Census::default()
+            };
+            assert_eq!(!holds(&census, None).is_empty(), held, "{named} of {living}");
+        }
+        let census = Census {
+            known: 8,
+            listed: 8,
+            living: 8,
+            named: 1,
+            ..Census::default()
+        };
+        let words = holds(&census, None)[0].to_string();
+        assert!(
+            words.contains("of 8 subscriptions") && words.contains("names 1"),
+            "{words}"
+        );
+    }
+
     fn any_census() -> impl Strategy<Value = Census> {
         (0..500_u64, 0..500_u64, 0..500_u64, 0..500_u64).prop_map(|(known, listed, removals, more)| Census {
             known,
             listed,
+            living: known,
+            named: listed.min(known),
             removals,
             with_access: removals + more,
         })
@@ -205,6 +259,7 @@ mod tests {
             let worse = Census {
                 removals: census.removals + more,
                 listed: census.listed.saturating_sub(less),
+                named: census.named.saturating_sub(less),
                 ..census
             };
             prop_assert!(holds(&census, chosen).is_empty() || !holds(&worse, chosen).is_empty());
@@ -222,7 +277,7 @@ mod tests {
 
         #[test]
         fn a_run_that_takes_nothing_from_anybody_and_sees_everything_never_asks(known in 0..10_000_u64, with_access: u32) {
-            let census = Census { known, listed: known, removals: 0, with_access: u64::from(with_access) };
+            let census = Census { known, listed: known, living: known, named: known, removals: 0, with_access: u64::from(with_access) };
             prop_assert!(holds(&census, Some(0)).is_empty());
         }
     }

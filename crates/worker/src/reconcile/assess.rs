@@ -70,6 +70,8 @@ pub(super) async fn assess(
     let census = Census {
         known: figures.known,
         listed: figures.listed,
+        living: figures.living,
+        named: figures.named,
         removals: figures.removals,
         with_access: figures.with_access,
     };

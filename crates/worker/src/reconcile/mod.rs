@@ -205,6 +205,14 @@ impl Work<'_> {
         Ok(if ours { Hands::Ours } else { Hands::Others })
     }
 
+    /// The same in a transaction of its own. Whoever took the run over is noticed at the next write.
+    async fn refresh(self) -> Result<(), WorkError> {
+        let mut tx = self.ctx.db.begin().await?;
+        self.keep(&mut tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// The figures with the findings as they are now.
     async fn count(self, figures: Figures) -> Result<Figures, WorkError> {
         let mut tx = self.ctx.db.begin().await?;

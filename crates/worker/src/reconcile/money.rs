@@ -211,6 +211,7 @@ async fn list_charges(work: Work<'_>) -> Result<BTreeMap<String, Charged>, WorkE
     let mut charges: BTreeMap<String, Charged> = BTreeMap::new();
     let mut after: Option<String> = None;
     loop {
+        work.refresh().await?;
         let page = work.ctx.stripe.list_refunds(after.as_deref()).await?;
         after = page.data.last().map(|refund| refund.id.clone());
         for refund in page.data {
@@ -225,6 +226,7 @@ async fn list_charges(work: Work<'_>) -> Result<BTreeMap<String, Charged>, WorkE
     }
     after = None;
     loop {
+        work.refresh().await?;
         let page = work.ctx.stripe.list_all_disputes(after.as_deref()).await?;
         after = page.data.last().map(|dispute| dispute.id.clone());
         for dispute in page.data {

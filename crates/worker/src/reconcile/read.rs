@@ -139,8 +139,9 @@ impl Reading<'_> {
                 return Ok(hands);
             }
             after = ids.last().cloned();
-            let absent: Vec<StripeSubscriptionId> =
-                ids.into_iter().filter(|id| !self.seen.contains(id)).collect();
+            let (named, absent): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| self.seen.contains(id));
+            self.figures.named += u64::try_from(named.len()).unwrap_or_default();
+            self.figures.living += u64::try_from(named.len() + absent.len()).unwrap_or_default();
             if short {
                 self.keep_absent(&absent, FindingKind::NotListed).await?;
             } else {

@@ -416,6 +416,31 @@ async fn less_than_half_a_list_is_held_although_everybody_is_still_there() {
 }
 
 #[tokio::test]
+async fn the_key_of_another_account_removes_nobody_although_its_list_is_long() {
+    let world = World::start().await;
+    let people = world.council_members(3).await;
+    // What is kept is of an account that Stripe's answers do not come from.
+    world
+        .postgres
+        .tamper("UPDATE subscriptions SET id = 'sub_other' || substr(id, 5)")
+        .await
+        .unwrap();
+    let (run, findings) = world.reconcile(Ask::Apply).await;
+    assert_eq!(run.state, RunState::Held);
+    assert_eq!(
+        (run.figures.listed, run.figures.removals),
+        (3, 0),
+        "they would be given back"
+    );
+    assert!(
+        run.hold_reasons[0].contains("of 3 subscriptions that live here Stripe's list names 0"),
+        "{run:?}"
+    );
+    assert_eq!(findings.len(), 6);
+    world.all_have_the_role(&people);
+}
+
+#[tokio::test]
 async fn a_list_that_fails_on_a_later_page_changes_nothing() {
     let world = World::start().await;
     let people = world.council_members(2).await;
