@@ -82,7 +82,7 @@ async fn the_living_are_listed_page_by_page_in_their_mode_and_read_before() {
         with("sub_4", |read| read.read_started_at = at(200)),
         with("sub_5", |read| read.status = SubscriptionStatus::PastDue),
         with("sub_6", |read| {
-            read.status = SubscriptionStatus::IncompleteExpired
+            read.status = SubscriptionStatus::IncompleteExpired;
         }),
     ] {
         subscribe(&mut tx, &read).await;
