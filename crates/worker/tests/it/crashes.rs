@@ -35,6 +35,7 @@ async fn deliver_and_die(world: &World, event: &StripeEvent, steps: usize) -> bo
 #[tokio::test]
 async fn a_worker_that_dies_at_any_step_of_an_event_loses_nothing_and_doubles_nothing() {
     let world = World::start().await;
+    world.remove_at_the_end(&[]).await;
     let (mut survived, mut died) = (0, 0);
     for steps in 1..60 {
         let person = world.person().await;
@@ -74,6 +75,8 @@ async fn a_worker_that_dies_at_any_step_of_an_event_loses_nothing_and_doubles_no
         world.deliver(ended).await.unwrap();
         world.sweep().await;
         assert_eq!(world.roles(&person), [].into(), "died after {steps}");
+        assert!(!world.bot().is_in(person.key()), "died after {steps}");
+        assert_eq!(world.removals_noted().await, steps, "died after {steps}");
     }
     assert!(
         survived > 0 && died > 20,

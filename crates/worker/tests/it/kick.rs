@@ -15,7 +15,7 @@ use crate::support::{
 
 impl World {
     /// The owner decides that the end of `council` removes people, and everybody is looked at for it.
-    async fn remove_at_the_end(&self, people: &[&Person]) {
+    pub(crate) async fn remove_at_the_end(&self, people: &[&Person]) {
         self.postgres
             .tamper("UPDATE plans SET end_policy = 'kick' WHERE slug = 'council'")
             .await
@@ -53,7 +53,7 @@ impl World {
         told.count()
     }
 
-    async fn removals_noted(&self) -> usize {
+    pub(crate) async fn removals_noted(&self) -> usize {
         self.rows("SELECT to_jsonb(a) FROM audit_log a WHERE action = 'member.kick'")
             .await
             .len()
