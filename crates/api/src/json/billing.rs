@@ -24,8 +24,8 @@ pub(crate) struct CheckoutBody {
     plan: String,
     price: Option<String>,
     quantity: Option<i64>,
-    /// They know that they have the plan already.
-    #[serde(default)]
+    /// They know that they have the plan already. Earlier versions called it `confirm`.
+    #[serde(default, alias = "confirm")]
     again: bool,
 }
 

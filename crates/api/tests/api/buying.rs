@@ -122,10 +122,14 @@ async fn clicks_that_mean_the_same_open_one_session_and_a_later_purchase_opens_a
         (409, "already_subscribed")
     );
     assert!(refused.text.contains("\\\"again\\\": true"), "{refused:?}");
-    let mut again = body;
+    let mut again = body.clone();
     again["again"] = json!(true);
     let second = session_id(&buy(&mut browser, again).await);
     assert_ne!(second, first);
+    let mut as_before = body;
+    as_before["confirm"] = json!(true);
+    let same = session_id(&buy(&mut browser, as_before).await);
+    assert_eq!(same, second, "what earlier versions called it");
 }
 
 #[tokio::test]
