@@ -103,7 +103,7 @@ pub(crate) async fn targets<'a>(
 }
 
 /// The price that the plan of a subscription is paid by now, as far as the catalog knows it.
-pub(crate) async fn price_held(
+async fn price_held(
     conn: &mut Connection,
     member_id: MemberId,
     stored: &StoredSubscription,
