@@ -99,7 +99,11 @@ fn api() -> Scope {
         .default_service(web::to(|| refuse_method("GET, PATCH")));
     web::scope("/api/v1")
         .service(only("/me", "GET", get().to(json::me::get_me)))
-        .service(only("/me/messages", "GET", get().to(json::messages::get_messages)))
+        .service(only(
+            "/me/messages",
+            "GET",
+            get().to(json::messages::get_messages),
+        ))
         .service(settings)
         .service(only("/me/fix-roles", "POST", post().to(json::me::post_fix_roles)))
         .service(sessions)
@@ -147,7 +151,11 @@ fn reconcile(config: &mut ServiceConfig) {
     config
         .service(only("/admin/reconcile", "POST", post().to(post_reconcile)))
         .service(only("/admin/reconcile/{run_id}", "GET", get().to(get_reconcile)))
-        .service(only("/admin/reconcile/{run_id}/apply", "POST", post().to(post_apply)));
+        .service(only(
+            "/admin/reconcile/{run_id}/apply",
+            "POST",
+            post().to(post_apply),
+        ));
 }
 
 /// People, grants and the policy, for staff.
@@ -169,13 +177,25 @@ fn staff(config: &mut ServiceConfig) {
         .service(only("/admin/members", "GET", get().to(members::get_members)))
         .service(only(&person(""), "GET", get().to(members::get_member)))
         .service(only(&person("/sync"), "POST", post().to(members::post_sync)))
-        .service(only(&person("/timeline"), "GET", get().to(timeline::get_timeline)))
-        .service(only(&person("/messages"), "GET", get().to(messages::get_messages)))
+        .service(only(
+            &person("/timeline"),
+            "GET",
+            get().to(timeline::get_timeline),
+        ))
+        .service(only(
+            &person("/messages"),
+            "GET",
+            get().to(messages::get_messages),
+        ))
         .service(all_grants)
         .service(one_grant)
         .service(in_force)
         .service(only("/admin/audit", "GET", get().to(audit::get_audit)))
-        .service(only("/admin/policy/history", "GET", get().to(policy::get_history)));
+        .service(only(
+            "/admin/policy/history",
+            "GET",
+            get().to(policy::get_history),
+        ));
 }
 
 /// The page on which a plan is chosen, and the form that changes it.

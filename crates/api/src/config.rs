@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rolecall_runtime::{
     config::{
-        DatabaseConfig, DiscordOauthConfig, DrainConfig, EncryptionKeys, HttpConfig, RedisConfig,
-        PolicyConfig, SessionConfig, StripeConfig, StripeWebhookConfig, TelemetryConfig,
+        DatabaseConfig, DiscordOauthConfig, DrainConfig, EncryptionKeys, HttpConfig, PolicyConfig,
+        RedisConfig, SessionConfig, StripeConfig, StripeWebhookConfig, TelemetryConfig,
     },
     env::{Read, Reader},
 };

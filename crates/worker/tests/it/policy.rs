@@ -63,7 +63,10 @@ async fn a_saved_policy_changes_what_it_said_it_would_behind_those_who_wait() {
         ..RuleChange::default()
     });
     let summary = world.save(&strict).await.unwrap();
-    assert!(summary.starts_with("1 of 2 members changes: 1 loses "), "{summary}");
+    assert!(
+        summary.starts_with("1 of 2 members changes: 1 loses "),
+        "{summary}"
+    );
     sync_plans::run(world.worker.clone(), SyncPlans {}, world.attempt())
         .await
         .unwrap();
