@@ -18,7 +18,6 @@ use uuid::Uuid;
 use crate::{
     Connection, DbError,
     convert::{from_json, parse},
-    error::one_row,
 };
 
 /// How far a finding has come.
@@ -285,7 +284,7 @@ pub async fn list_due_findings(
     rows.into_iter().map(|row| finding!(row)).collect()
 }
 
-/// Notes what became of a finding that was due.
+/// Notes what became of a finding that was due. Says whether it still was: of two workers one settles it.
 pub async fn settle_finding(
     conn: &mut Connection,
     run_id: Uuid,
@@ -293,7 +292,7 @@ pub async fn settle_finding(
     state: FindingState,
     error: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let done = sqlx::query!(
         "UPDATE reconcile_findings
          SET state = $3, error = $4, settled_at = CASE WHEN $3 = 'open' THEN NULL ELSE $5::timestamptz END,
@@ -307,7 +306,7 @@ pub async fn settle_finding(
     )
     .execute(conn)
     .await?;
-    one_row("reconcile_findings", &done)
+    Ok(done.rows_affected() == 1)
 }
 
 /// How many findings of a run there are, by state.

@@ -104,6 +104,7 @@ async fn mend(work: Work<'_>, finding: &Finding) -> Result<Mended, WorkError> {
     }
     let now = work.ctx.clock.now();
     let mut tx = work.ctx.db.begin().await?;
+    work.keep(&mut tx).await?;
     settle_finding(
         &mut tx,
         work.run.id,

@@ -30,8 +30,9 @@ use crate::{
     timing::HINT_OVERDUE,
 };
 
-/// A worker that works on a run says so at least this often, or it is taken for dead.
-const CLAIM: TimeDelta = TimeDelta::minutes(2);
+/// A worker that works on a run says so at least this often, or it is taken for dead. One that was only slow
+/// does no harm: whatever two of them do is done once.
+const CLAIM: TimeDelta = TimeDelta::seconds(45);
 
 /// So many forgotten runs are hinted at in one sweep.
 const HINTS: i64 = 20;

@@ -586,6 +586,44 @@ async fn a_worker_that_dies_while_it_mends_leaves_the_rest_to_the_next() {
 }
 
 #[tokio::test]
+async fn two_workers_that_work_on_the_same_run_do_it_once() {
+    let world = World::start().await;
+    let people = world.council_members(8).await;
+    for (_, subscription) in &people {
+        world.silently(subscription, &Action::Cancel);
+        world.slow_reads(subscription, 1, 300);
+    }
+    let id = world.request_run(Ask::Yes).await;
+    let slow = Arc::new(world.another_worker("worker-slow"));
+    let mut working = JoinSet::new();
+    working.spawn(async move { work_on(&slow, id).await });
+    until(async || world.run(id).await.state == RunState::Applying).await;
+    // It is taken for dead, and is not.
+    world.advance(TimeDelta::minutes(1));
+    work_on(&world.worker, id)
+        .await
+        .unwrap()
+        .expect("the claim is over");
+    for ended in soon(working.join_all()).await {
+        ended.unwrap();
+    }
+    world.settle().await;
+    let run = world.run(id).await;
+    assert_eq!(
+        (run.state, run.figures.applied, run.figures.failed),
+        (RunState::Done, 8, 0),
+        "{run:?}"
+    );
+    for (person, _) in &people {
+        assert_eq!(world.roles(person), [].into());
+    }
+    let lost = world
+        .rows("SELECT detail FROM audit_log WHERE action = 'roles.change' AND detail->'lost' <> '[]'")
+        .await;
+    assert_eq!(lost.len(), 8, "each person lost their role once");
+}
+
+#[tokio::test]
 async fn what_was_committed_but_not_noted_is_covered_when_it_is_taken_up_again() {
     let world = World::start().await;
     let (person, subscription) = world.council_member().await;
