@@ -60,7 +60,7 @@ async fn the_landing_page_and_every_event_at_once_fulfil_what_is_bought_once() {
         world.pay_with(&person, &session, Card::Works);
         let mut set = JoinSet::new();
         let events = world.new_events();
-        for event in events.iter().chain(&events).cloned() {
+        for event in [events.clone(), events].concat() {
             let world = Arc::clone(&world);
             set.spawn(async move { world.deliver(&event).await });
         }
