@@ -90,6 +90,12 @@ pub(crate) async fn lead(bot: &Arc<Bot>, held: HeldLease) -> Result<End, TermErr
         () = lost.cancelled() => Ok(End::Lost),
         end = work(&ctx) => end,
     };
+    let end = match end {
+        // Each task asks for the lease before it acts. In a process that was stopped one of them may find it run
+        // out before whoever renews it has woken up.
+        Err(TermError::Ended(_)) if !held.is_held() => Ok(End::Lost),
+        end => end,
+    };
     bot.status.set_phase(Phase::Standby);
     bot.end_term();
     drop(ctx);
