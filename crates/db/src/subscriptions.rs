@@ -214,7 +214,10 @@ pub enum Written {
     /// It was written, and says what was known already.
     Unchanged,
     /// It was written, and says something new.
-    Changed,
+    Changed {
+        /// Whose it was, if it has become somebody else's.
+        taken_from: Option<MemberId>,
+    },
 }
 
 impl Written {
@@ -236,7 +239,7 @@ pub async fn update_subscription(
         .iter()
         .map(|price| price.as_str().to_owned())
         .collect();
-    let unchanged = sqlx::query_scalar!(
+    let written = sqlx::query!(
         r#"UPDATE subscriptions s
          SET customer_id = $3, member_id = coalesce($4, s.member_id), price_ids = $6,
              -- A price that the plans file no longer names keeps the plan it was bought for.
@@ -253,7 +256,8 @@ pub async fn update_subscription(
                IS NOT DISTINCT FROM
                    (s.customer_id, s.member_id, s.price_ids, s.plan_slug, s.quantity, s.status,
                     s.collection_paused, s.current_period_end, s.cancel_at_period_end, s.cancel_at,
-                    s.ended_at, s.trial_end, s.owed_since, s.owed_invoice_url, s.livemode) AS "unchanged!""#,
+                    s.ended_at, s.trial_end, s.owed_since, s.owed_invoice_url, s.livemode) AS "unchanged!",
+                   CASE WHEN old.member_id <> s.member_id THEN old.member_id END AS taken_from"#,
         read.id.as_str(),
         version,
         read.customer.as_str(),
@@ -276,10 +280,12 @@ pub async fn update_subscription(
     )
     .fetch_optional(conn)
     .await?;
-    Ok(match unchanged {
+    Ok(match written {
         None => Written::Overtaken,
-        Some(true) => Written::Unchanged,
-        Some(false) => Written::Changed,
+        Some(row) if row.unchanged => Written::Unchanged,
+        Some(row) => Written::Changed {
+            taken_from: row.taken_from.map(MemberId::from_uuid),
+        },
     })
 }
 

@@ -234,7 +234,7 @@ async fn a_read_that_says_what_was_known_is_told_from_one_that_says_something_ne
     for (version, change) in (2..).zip(changes) {
         change(&mut read);
         let written = update_subscription(&mut tx, &read, version, at(0)).await.unwrap();
-        assert_eq!(written, Written::Changed, "change {version}");
+        assert_eq!(written, Written::Changed { taken_from: None }, "change {version}");
     }
     let mark = find_read_mark(&mut tx, &read.id).await.unwrap();
     assert_eq!(

@@ -14,7 +14,7 @@ use rolecall_db::{
     Connection,
     inbox::{InboxState, database_time},
     inbox_line::set_events_finished,
-    members::{find_member, lock_member},
+    members::{find_member, lock_member, set_converge_due},
     subscriptions::{
         ReadMark, SubscriptionRead, Written, find_read_mark, insert_subscription, update_subscription,
     },
@@ -176,10 +176,17 @@ async fn write(
         return Ok(None);
     }
     finish(conn, ctx, hint).await?;
+    if let Written::Changed {
+        taken_from: Some(former),
+    } = written
+    {
+        // They have no more what it gave them; their own convergence says so.
+        set_converge_due(conn, former, Trigger::Subscription, now).await?;
+    }
     // Every change is converged in the transaction that writes it: what is as it was left nothing to do.
     // What time alone changes is for the clock, and other causes are owed on their own.
     match stored.member_id.zip(owed) {
-        Some((member_id, owed)) if written == Written::Changed => {
+        Some((member_id, owed)) if written != Written::Unchanged => {
             converge_locked(conn, ctx, member_id, owed, Trigger::Subscription, now)
                 .await
                 .map(Some)
@@ -195,7 +202,7 @@ async fn write_over(
     now: DateTime<Utc>,
 ) -> Result<Written, WorkError> {
     Ok(match mark {
-        None if insert_subscription(conn, read, now).await? => Written::Changed,
+        None if insert_subscription(conn, read, now).await? => Written::Changed { taken_from: None },
         None => Written::Overtaken,
         Some(mark) => update_subscription(conn, read, mark.version, now).await?,
     })

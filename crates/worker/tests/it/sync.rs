@@ -187,6 +187,25 @@ async fn an_event_that_says_nothing_new_is_read_and_leaves_the_person_as_they_ar
 }
 
 #[tokio::test]
+async fn a_subscription_that_becomes_somebody_elses_gives_to_one_and_takes_from_the_other() {
+    let world = World::start().await;
+    let (former, subscription) = world.council_member().await;
+    let owner = world.person().await;
+    let metadata = world::Metadata::from([("rolecall_member_id".to_owned(), owner.id.to_string())]);
+    world.stripe.with(|stripe| {
+        stripe.subscriptions.get_mut(&subscription).unwrap().metadata = metadata;
+    });
+    let object = world.stripe.object(&subscription).unwrap();
+    let moved = made_up("evt_moved", "customer.subscription.updated", &object);
+    world.deliver(&moved).await.unwrap();
+    world.settle().await;
+    world.advance(TimeDelta::minutes(1));
+    world.sweep().await;
+    assert_eq!(world.roles(&owner), [member_role()].into());
+    assert_eq!(world.roles(&former), [].into());
+}
+
+#[tokio::test]
 async fn an_event_after_the_last_read_is_read_again() {
     let world = World::start().await;
     let (_, subscription) = world.council_member().await;
