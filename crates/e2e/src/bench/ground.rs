@@ -204,6 +204,17 @@ impl Ground {
         Ok(())
     }
 
+    /// Stops the bot.
+    pub(crate) async fn stop_bot(&mut self) -> anyhow::Result<()> {
+        stop(&mut self.stack.bot, "bot").await
+    }
+
+    /// Starts a bot in place of the one that was stopped, and waits until it is ready.
+    pub(crate) async fn start_bot(&mut self) -> anyhow::Result<()> {
+        self.stack.bot = self.stack.start_another("bot", "bot")?;
+        self.stack.bot.wait_ready(&self.stack.client).await
+    }
+
     /// Waits until the worker is ready.
     pub(crate) async fn worker_ready(&mut self) -> anyhow::Result<()> {
         self.stack.worker.wait_ready(&self.stack.client).await

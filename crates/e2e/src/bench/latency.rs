@@ -53,8 +53,11 @@ pub(crate) async fn measure(ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
 /// Behind a backlog: somebody pays while thousands of events of others wait.
 pub(crate) async fn measure_behind(ground: &mut Ground) -> anyhow::Result<Vec<Row>> {
     let backlog = crowd::make(ground, "b", ground.options.size(BACKLOG), Place::Record).await?;
+    // A bot would have taken a thousand commands in hand for people who are in the record only.
+    ground.stop_bot().await?;
     crowd::take_in(ground, "b", &backlog).await?;
     crowd::pretend_in_step(ground).await?;
+    ground.start_bot().await?;
     let each = 4;
     let mut payers = crowd::make(ground, "f", each * ground.options.runs, Place::Server).await?;
     let (mut p50, mut longest, mut left) = (Vec::new(), Vec::new(), Vec::new());
