@@ -199,18 +199,34 @@ pub async fn list_member_guilds(
     rows.into_iter().map(|row| member_guild!(row)).collect()
 }
 
-/// Makes a new revision due, which counts as sent once: the caller sends it after the commit.
+/// Locks every server of a person until the transaction ends.
+pub async fn lock_member_guilds(
+    conn: &mut Connection,
+    member_id: MemberId,
+) -> Result<Vec<MemberGuild>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT * FROM member_guilds WHERE member_id = $1 ORDER BY guild_id, user_id FOR UPDATE",
+        member_id.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| member_guild!(row)).collect()
+}
+
+/// Makes a new revision due, which counts as sent once: the caller sends it after the commit. Returns the
+/// row as it is then.
 pub async fn set_due(
     conn: &mut Connection,
     guild_id: GuildId,
     user_id: DiscordUserId,
     due: &Due<'_>,
-) -> Result<(), DbError> {
-    let done = sqlx::query!(
+) -> Result<MemberGuild, DbError> {
+    let row = sqlx::query!(
         "UPDATE member_guilds
          SET revision = revision + 1, state = 'due', blocked_reason = NULL, lane = $3, reason = $4,
              join_wanted = join_wanted OR $5, send_at = $6, sends = 1
-         WHERE guild_id = $1 AND user_id = $2",
+         WHERE guild_id = $1 AND user_id = $2
+         RETURNING *",
         guild_id.to_sql(),
         user_id.to_sql(),
         lane_to_sql(due.lane),
@@ -218,9 +234,9 @@ pub async fn set_due(
         due.join_wanted,
         due.send_at,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    one_row("member_guilds", &done)
+    member_guild!(row)
 }
 
 /// Sets whether somebody is to be removed from a server when what they hold there has ended, or since when they have

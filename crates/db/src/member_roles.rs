@@ -113,31 +113,30 @@ pub async fn list_member_roles(
 }
 
 /// Replaces what a person should have in a server: roles that are not named are not desired.
+/// `asked_in` is the revision of the command that asks for them, if there is one.
 pub async fn set_desired(
     conn: &mut Connection,
     guild_id: GuildId,
     user_id: DiscordUserId,
     desired: &BTreeMap<RoleId, BTreeSet<Reason>>,
+    asked_in: Option<i64>,
 ) -> Result<(), DbError> {
     let ids: Vec<i64> = desired.keys().map(|role| role.to_sql()).collect();
     let reasons = desired.values().map(to_json).collect::<Result<Vec<_>, _>>()?;
     sqlx::query!(
-        "UPDATE member_roles SET desired = false, reasons = '[]'
-         WHERE guild_id = $1 AND user_id = $2 AND role_id <> ALL($3) AND desired",
-        guild_id.to_sql(),
-        user_id.to_sql(),
-        &ids,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "INSERT INTO member_roles (guild_id, user_id, role_id, desired, reasons)
-         SELECT $1, $2, role_id, true, reasons FROM unnest($3::bigint[], $4::jsonb[]) AS u (role_id, reasons)
-         ON CONFLICT (guild_id, user_id, role_id) DO UPDATE SET desired = true, reasons = excluded.reasons",
+        "WITH dropped AS (
+           UPDATE member_roles SET desired = false, reasons = '[]'
+           WHERE guild_id = $1 AND user_id = $2 AND role_id <> ALL($3) AND desired)
+         INSERT INTO member_roles AS m (guild_id, user_id, role_id, desired, reasons, first_revision)
+         SELECT $1, $2, role_id, true, reasons, $5 FROM unnest($3::bigint[], $4::jsonb[]) AS u (role_id, reasons)
+         ON CONFLICT (guild_id, user_id, role_id) DO UPDATE
+         SET desired = true, reasons = excluded.reasons,
+             first_revision = coalesce(m.first_revision, excluded.first_revision)",
         guild_id.to_sql(),
         user_id.to_sql(),
         &ids,
         &reasons,
+        asked_in,
     )
     .execute(conn)
     .await?;

@@ -176,13 +176,18 @@ pub struct Owed {
     pub join: bool,
     /// Discord is asked even if nothing seems to differ.
     pub forced: bool,
+    /// A convergence is due, by now or later.
+    pub is_due: bool,
+    /// When time alone changes something, as the last convergence found it.
+    pub next_change_at: Option<DateTime<Utc>>,
 }
 
 /// Locks a person until the transaction ends, so that two convergences do not interleave, and says
 /// what is owed to them; `None` for nobody.
 pub async fn lock_member(conn: &mut Connection, id: MemberId) -> Result<Option<Owed>, DbError> {
     let row = sqlx::query!(
-        "SELECT converge_trigger, converge_join, converge_forced FROM members WHERE id = $1 FOR NO KEY UPDATE",
+        "SELECT converge_trigger, converge_join, converge_forced, converge_due_at, next_change_at
+         FROM members WHERE id = $1 FOR NO KEY UPDATE",
         id.as_uuid()
     )
     .fetch_optional(conn)
@@ -196,6 +201,8 @@ pub async fn lock_member(conn: &mut Connection, id: MemberId) -> Result<Option<O
             trigger,
             join: row.converge_join,
             forced: row.converge_forced,
+            is_due: row.converge_due_at.is_some(),
+            next_change_at: row.next_change_at,
         })
     })
     .transpose()

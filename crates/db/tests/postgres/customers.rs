@@ -1,35 +1,35 @@
 //! `customers`: a link is made once and stays.
 
-use rolecall_db::customers::{find_customer_of, find_member_of, set_customer_gone, upsert_customer};
+use rolecall_db::customers::{
+    CustomerOwner, find_customer_of, find_member_of, set_customer_gone, upsert_customer,
+};
+use rolecall_domain::ids::MemberId;
 
-use crate::support::{TestDb, at, parse, person};
+use crate::support::{TestDb, at, parse, person, uuid};
 
 #[tokio::test]
 async fn a_link_is_kept_by_a_sync_that_knows_nobody_or_somebody_else() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     let (first, second) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    let nobody = MemberId::from_uuid(uuid(9));
     let customer = parse("cus_1");
-    assert_eq!(
-        upsert_customer(&mut tx, &customer, None, at(0)).await.unwrap(),
-        None
-    );
-    assert_eq!(
-        upsert_customer(&mut tx, &customer, Some(first), at(1))
-            .await
-            .unwrap(),
-        Some(first)
-    );
-    assert_eq!(
-        upsert_customer(&mut tx, &customer, None, at(2)).await.unwrap(),
-        Some(first)
-    );
-    assert_eq!(
-        upsert_customer(&mut tx, &customer, Some(second), at(3))
-            .await
-            .unwrap(),
-        Some(first)
-    );
+    for (seconds, told, named, linked) in [
+        (0, None, None, None),
+        (1, Some(nobody), None, None),
+        (2, Some(first), Some(first), Some(first)),
+        (3, None, None, Some(first)),
+        (4, Some(second), Some(second), Some(first)),
+        (5, Some(nobody), None, Some(first)),
+    ] {
+        assert_eq!(
+            upsert_customer(&mut tx, &customer, told, at(seconds))
+                .await
+                .unwrap(),
+            CustomerOwner { named, linked },
+            "{told:?}"
+        );
+    }
     assert_eq!(find_customer_of(&mut tx, first).await.unwrap(), Some(customer));
     assert_eq!(find_customer_of(&mut tx, second).await.unwrap(), None);
 }

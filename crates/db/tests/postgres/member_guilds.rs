@@ -7,8 +7,8 @@ use rolecall_db::{
     Transaction,
     member_guilds::{
         Due, GuildState, MemberGuild, Observation, claim_unanswered, count_by_state, insert_member_guild,
-        list_member_guilds, lock_member_guild, set_converge_due_in_guild, set_due, set_kick, set_observed,
-        set_send_at,
+        list_member_guilds, lock_member_guild, lock_member_guilds, set_converge_due_in_guild, set_due,
+        set_kick, set_observed, set_send_at,
     },
     members::{Owed, lock_member, set_converge_due},
 };
@@ -113,6 +113,10 @@ async fn a_person_has_their_rows_server_by_server() {
         .await
         .unwrap();
     assert_eq!(listed, [new_row(guild(1), 2), new_row(guild(2), 2)]);
+    let locked = lock_member_guilds(&mut tx, MemberId::from_uuid(uuid(2)))
+        .await
+        .unwrap();
+    assert_eq!(locked, listed);
 }
 
 #[tokio::test]
@@ -388,6 +392,8 @@ async fn a_mended_server_owes_a_convergence_to_those_in_the_named_states_there()
         trigger: Some(Trigger::GuildMended),
         join,
         forced: true,
+        is_due: true,
+        next_change_at: None,
     };
     for (n, owed) in [
         (1, mended(false)),

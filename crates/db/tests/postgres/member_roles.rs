@@ -70,9 +70,15 @@ async fn roles(tx: &mut Transaction, guild_id: GuildId, n: u64) -> Vec<MemberRol
 async fn wanted_everywhere(tx: &mut Transaction) {
     places(tx).await;
     for (guild_id, n) in PLACES {
-        set_desired(tx, guild(guild_id), user(n.into()), &desired(&[(1, "sub_1")]))
-            .await
-            .unwrap();
+        set_desired(
+            tx,
+            guild(guild_id),
+            user(n.into()),
+            &desired(&[(1, "sub_1")]),
+            None,
+        )
+        .await
+        .unwrap();
     }
 }
 
@@ -97,6 +103,7 @@ async fn what_is_desired_is_replaced_for_one_person_in_one_server() {
         guild(1),
         user(1),
         &desired(&[(2, "sub_2"), (1, "sub_9")]),
+        None,
     )
     .await
     .unwrap();
@@ -109,6 +116,7 @@ async fn what_is_desired_is_replaced_for_one_person_in_one_server() {
         guild(1),
         user(1),
         &desired(&[(3, "sub_3"), (2, "sub_2")]),
+        None,
     )
     .await
     .unwrap();
@@ -116,7 +124,7 @@ async fn what_is_desired_is_replaced_for_one_person_in_one_server() {
         roles(&mut tx, guild(1), 1).await,
         [unwanted(1), wanted(2, "sub_2"), wanted(3, "sub_3")]
     );
-    set_desired(&mut tx, guild(1), user(1), &desired(&[]))
+    set_desired(&mut tx, guild(1), user(1), &desired(&[]), None)
         .await
         .unwrap();
     assert_eq!(
@@ -140,7 +148,7 @@ async fn what_was_seen_outlives_a_change_of_what_is_desired() {
     set_role_observed(&mut tx, guild(1), user(1), &seen)
         .await
         .unwrap();
-    set_desired(&mut tx, guild(1), user(1), &desired(&[]))
+    set_desired(&mut tx, guild(1), user(1), &desired(&[]), None)
         .await
         .unwrap();
     let gone = MemberRole {
@@ -149,7 +157,7 @@ async fn what_was_seen_outlives_a_change_of_what_is_desired() {
         ..seen.clone()
     };
     assert_eq!(roles(&mut tx, guild(1), 1).await, [gone]);
-    set_desired(&mut tx, guild(1), user(1), &desired(&[(1, "sub_1")]))
+    set_desired(&mut tx, guild(1), user(1), &desired(&[(1, "sub_1")]), None)
         .await
         .unwrap();
     assert_eq!(roles(&mut tx, guild(1), 1).await, [seen]);
@@ -165,6 +173,7 @@ async fn one_role_is_seen_without_touching_its_neighbours() {
         guild(1),
         user(1),
         &desired(&[(1, "sub_1"), (2, "sub_1")]),
+        None,
     )
     .await
     .unwrap();
@@ -198,10 +207,11 @@ async fn the_first_command_for_a_role_is_noted_once() {
         guild(1),
         user(1),
         &desired(&[(1, "sub_1"), (2, "sub_1")]),
+        None,
     )
     .await
     .unwrap();
-    set_desired(&mut tx, guild(1), user(1), &desired(&[(1, "sub_1")]))
+    set_desired(&mut tx, guild(1), user(1), &desired(&[(1, "sub_1")]), None)
         .await
         .unwrap();
     set_first_revision(&mut tx, guild(1), user(1), 5).await.unwrap();
@@ -211,7 +221,16 @@ async fn the_first_command_for_a_role_is_noted_once() {
     };
     assert_eq!(roles(&mut tx, guild(1), 1).await, [noted.clone(), unwanted(2)]);
     set_first_revision(&mut tx, guild(1), user(1), 6).await.unwrap();
-    assert_eq!(roles(&mut tx, guild(1), 1).await, [noted, unwanted(2)]);
+    assert_eq!(roles(&mut tx, guild(1), 1).await, [noted.clone(), unwanted(2)]);
+    let both = desired(&[(1, "sub_1"), (2, "sub_1")]);
+    set_desired(&mut tx, guild(1), user(1), &both, Some(7))
+        .await
+        .unwrap();
+    let later = MemberRole {
+        first_revision: Some(7),
+        ..wanted(2, "sub_1")
+    };
+    assert_eq!(roles(&mut tx, guild(1), 1).await, [noted, later]);
     assert_neighbours_only_want_role_one(&mut tx).await;
 }
 

@@ -179,6 +179,8 @@ async fn causes_that_wait_add_up_until_a_convergence_clears_them() {
             trigger: Some(trigger),
             join,
             forced,
+            is_due: true,
+            next_change_at: None,
         })
     };
     for (seconds, trigger, expected) in [
@@ -203,7 +205,11 @@ async fn causes_that_wait_add_up_until_a_convergence_clears_them() {
         .await
         .unwrap();
     set_converged(&mut tx, one, Some(at(50))).await.unwrap();
-    assert_eq!(lock_member(&mut tx, one).await.unwrap(), Some(Owed::default()));
+    let settled = Owed {
+        next_change_at: Some(at(50)),
+        ..Owed::default()
+    };
+    assert_eq!(lock_member(&mut tx, one).await.unwrap(), Some(settled));
     assert_eq!(
         lock_member(&mut tx, other).await.unwrap(),
         owed(Trigger::FixRoles, true, true)
@@ -315,8 +321,8 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
     assert_eq!(set_converge_due_for_all(&mut tx, at(5)).await.unwrap(), 4);
     let catalog = Owed {
         trigger: Some(Trigger::Catalog),
-        join: false,
-        forced: false,
+        is_due: true,
+        ..Owed::default()
     };
     for member_id in people[..3].iter().chain(&people[5..]) {
         assert_eq!(lock_member(&mut tx, *member_id).await.unwrap(), Some(catalog));

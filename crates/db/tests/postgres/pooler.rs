@@ -118,7 +118,7 @@ async fn live(database: &Database, n: u32) -> Result<(), DbError> {
     );
     insert_member_guild(&mut tx, guild(1), user(n.into()), member_id).await?;
     let desired = BTreeMap::from([(role(n.into()), std::collections::BTreeSet::new())]);
-    set_desired(&mut tx, guild(1), user(n.into()), &desired).await?;
+    set_desired(&mut tx, guild(1), user(n.into()), &desired, None).await?;
     tx.commit().await?;
 
     let mut tx = database.begin().await?;

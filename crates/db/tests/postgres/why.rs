@@ -56,6 +56,7 @@ async fn the_derivation_tells_of_one_person_all_that_is_kept() {
             guild(1),
             user(n.into()),
             &BTreeMap::from([(role(n.into()), reasons)]),
+            None,
         )
         .await
         .unwrap();

@@ -5,7 +5,7 @@ use rolecall_db::{
     Connection,
     breakers::list_breakers,
     discord_accounts::find_tokens,
-    member_guilds::{GuildState, lock_member_guild},
+    member_guilds::{GuildState, MemberGuild, lock_member_guild},
     member_roles::{MemberRole, list_member_roles, set_first_revision},
 };
 use rolecall_domain::ids::{DiscordUserId, GuildId, RoleId};
@@ -13,8 +13,7 @@ use rolecall_queue::jobs::ApplyRoles;
 
 use crate::error::WorkError;
 
-/// The command that makes the newest revision so. Roles behind an open breaker are left out: the
-/// server would refuse them again.
+/// The command that makes the newest revision of a row so.
 pub async fn build(
     conn: &mut Connection,
     guild_id: GuildId,
@@ -26,7 +25,18 @@ pub async fn build(
     };
     set_first_revision(conn, guild_id, user_id, row.revision).await?;
     let roles = list_member_roles(conn, guild_id, user_id).await?;
-    let breakers = list_breakers(conn, guild_id).await?;
+    of(conn, row, &roles, now).await.map(Some)
+}
+
+/// The same for a row that was locked in this transaction, and whose roles were all asked for. Roles behind an open
+/// breaker are left out: the server would refuse them again.
+pub(super) async fn of(
+    conn: &mut Connection,
+    row: MemberGuild,
+    roles: &[MemberRole],
+    now: DateTime<Utc>,
+) -> Result<ApplyRoles, WorkError> {
+    let breakers = list_breakers(conn, row.guild_id).await?;
     let pick = |wanted: fn(&MemberRole) -> bool| -> Vec<RoleId> {
         let open = roles
             .iter()
@@ -40,9 +50,9 @@ pub async fn build(
         None
     };
     let token = tokens.filter(|tokens| now < tokens.expires_at);
-    Ok(Some(ApplyRoles {
-        guild_id,
-        user_id,
+    Ok(ApplyRoles {
+        guild_id: row.guild_id,
+        user_id: row.user_id,
         add,
         remove: pick(MemberRole::must_go),
         revision: row.revision,
@@ -51,5 +61,5 @@ pub async fn build(
         join: token.map(|tokens| tokens.access_sealed),
         probe: false,
         kick: row.kick_due_at.filter(|_| row.state == GuildState::Due),
-    }))
+    })
 }

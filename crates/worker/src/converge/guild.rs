@@ -32,8 +32,6 @@ use crate::{
 pub(super) struct Visit<'a> {
     pub(super) guild_id: GuildId,
     pub(super) account: &'a DiscordAccount,
-    /// There is a row of them here already.
-    pub(super) is_known: bool,
     /// Whether they are to be removed from it when what they hold has ended, and whether it has.
     pub(super) departure: Option<&'a Departure>,
     pub(super) cause: Cause,
@@ -42,47 +40,59 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Keeps what the person should have here; if that is not what was seen, makes a new revision
-    /// due and returns its command.
+    /// Keeps what the person should have here, in `row` if there is one already; if that is not what was seen,
+    /// makes a new revision due and returns its command.
     pub(super) async fn converge(
         &self,
         conn: &mut Connection,
+        row: Option<MemberGuild>,
         wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
     ) -> Result<Option<ApplyRoles>, WorkError> {
         let (guild_id, user_id) = (self.guild_id, self.account.user_id);
-        if !self.is_known {
+        let row = if row.is_some() {
+            row
+        } else {
             insert_member_guild(conn, guild_id, user_id, self.account.member_id).await?;
-        }
-        let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
+            lock_member_guild(conn, guild_id, user_id).await?
+        };
+        let Some(row) = row else {
             return Ok(None);
         };
         let before = list_member_roles(conn, guild_id, user_id).await?;
-        let after = if desired(&before) == *wanted {
-            before.clone()
-        } else {
-            set_desired(conn, guild_id, user_id, wanted).await?;
-            list_member_roles(conn, guild_id, user_id).await?
-        };
-        let changed = !desired(&before).into_keys().eq(wanted.keys().copied());
+        let had = desired(&before);
+        let changed = !had.keys().eq(wanted.keys());
+        let mut after = with_desired(before, wanted);
         // Whether to remove somebody is part of what a command says: if that changes, a newer one has to say so.
         let kick = self.kick(conn, &row).await?;
         let due_as_before = kick.due_at.is_some() == Kick::of(&row).due_at.is_some();
-        if due_as_before && !self.is_due(conn, &row, &after, changed).await? {
-            self.keep_kick(conn, &row, kick).await?;
-            return Ok(None);
-        }
-        let due = Due {
-            lane: self.cause.lane(),
-            reason: self.cause.trigger.as_str(),
-            join_wanted: self.cause.join,
-            send_at: send_again_at(self.now, 1),
-        };
-        set_due(conn, guild_id, user_id, &due).await?;
+        let is_due = !due_as_before || self.is_due(conn, &row, &after, changed).await?;
         self.keep_kick(conn, &row, kick).await?;
-        if changed {
-            self.audit(conn, &before, wanted).await?;
+        let due_row = if is_due {
+            let due = Due {
+                lane: self.cause.lane(),
+                reason: self.cause.trigger.as_str(),
+                join_wanted: self.cause.join,
+                send_at: send_again_at(self.now, 1),
+            };
+            Some(set_due(conn, guild_id, user_id, &due).await?)
+        } else {
+            None
+        };
+        let asked_in = due_row.as_ref().map(|row| row.revision);
+        let is_first = |role: &MemberRole| role.desired && role.first_revision.is_none();
+        if had != *wanted || asked_in.is_some() && after.iter().any(is_first) {
+            set_desired(conn, guild_id, user_id, wanted, asked_in).await?;
+            for role in after.iter_mut().filter(|role| is_first(role)) {
+                role.first_revision = asked_in;
+            }
         }
-        command::build(conn, guild_id, user_id, self.now).await
+        let Some(row) = due_row else {
+            return Ok(None);
+        };
+        if changed {
+            self.audit(conn, &had, wanted).await?;
+        }
+        command::of(conn, row, &after, self.now).await.map(Some)
     }
 
     /// Whether the person is to be removed from the server: once, when what gave them access there has ended. Who
@@ -119,18 +129,14 @@ impl Visit<'_> {
     async fn audit(
         &self,
         conn: &mut Connection,
-        before: &[MemberRole],
+        had: &BTreeMap<RoleId, BTreeSet<Reason>>,
         wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
     ) -> Result<(), WorkError> {
-        let had = desired(before);
         let gained: BTreeMap<_, _> = wanted
             .iter()
             .filter(|(role, _)| !had.contains_key(role))
             .collect();
-        let lost: Vec<RoleId> = had
-            .into_keys()
-            .filter(|role| !wanted.contains_key(role))
-            .collect();
+        let lost: Vec<&RoleId> = had.keys().filter(|role| !wanted.contains_key(role)).collect();
         let line = AuditLine {
             id: AuditId::generate(self.now, self.rng),
             at: self.now,
@@ -213,4 +219,24 @@ fn desired(roles: &[MemberRole]) -> BTreeMap<RoleId, BTreeSet<Reason>> {
         .filter(|role| role.desired)
         .map(|role| (role.role_id, role.reasons.clone()))
         .collect()
+}
+
+/// The roles as they are when exactly these are desired.
+fn with_desired(mut roles: Vec<MemberRole>, wanted: &BTreeMap<RoleId, BTreeSet<Reason>>) -> Vec<MemberRole> {
+    let known: BTreeSet<RoleId> = roles.iter().map(|role| role.role_id).collect();
+    for role in &mut roles {
+        role.reasons = wanted.get(&role.role_id).cloned().unwrap_or_default();
+        role.desired = wanted.contains_key(&role.role_id);
+    }
+    let new = wanted.iter().filter(|(role_id, _)| !known.contains(role_id));
+    roles.extend(new.map(|(role_id, reasons)| MemberRole {
+        role_id: *role_id,
+        desired: true,
+        reasons: reasons.clone(),
+        observed: None,
+        provenance: None,
+        first_revision: None,
+    }));
+    roles.sort_unstable_by_key(|role| role.role_id);
+    roles
 }

@@ -12,16 +12,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
     discord_accounts::{DiscordAccount, find_account_of},
-    member_guilds::list_member_guilds,
+    member_guilds::{MemberGuild, lock_member_guilds},
     members::{Owed, defer_member, lock_member, set_converged},
 };
 use rolecall_domain::{
-    ids::{DiscordUserId, GuildId, MemberId, NotificationId},
+    catalog::Catalog,
+    ids::{GuildId, MemberId, NotificationId},
     roles::{departures, desired_roles},
     trigger::Trigger,
 };
 use rolecall_queue::jobs::{ApplyRoles, Lane};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{converge::guild::Visit, ctx::Ctx, error::WorkError};
 
@@ -81,49 +82,57 @@ pub async fn converge(
     now: DateTime<Utc>,
 ) -> Result<Converged, WorkError> {
     match lock_member(conn, member_id).await? {
-        Some(owed) => converge_locked(conn, ctx, member_id, owed, trigger, now).await,
+        Some(owed) => {
+            let catalog = ctx.catalog.load(conn).await?;
+            converge_locked(conn, ctx, &catalog, (member_id, owed), trigger, now).await
+        }
         None => Ok(Converged::default()),
     }
 }
 
-/// The same for somebody who was locked in this transaction, and to whom this is owed.
+/// The same for somebody who was locked in this transaction, and to whom this is owed, by the catalog as it
+/// was read after that: whoever changes it makes everybody's convergence due.
 pub async fn converge_locked(
     conn: &mut Connection,
     ctx: &Ctx,
-    member_id: MemberId,
-    owed: Owed,
+    catalog: &Catalog,
+    (member_id, owed): (MemberId, Owed),
     trigger: Trigger,
     now: DateTime<Utc>,
 ) -> Result<Converged, WorkError> {
     let mut cause = Cause::of(trigger, owed);
-    let catalog = ctx.catalog.load(conn).await?;
-    let facts = facts::derive(conn, member_id, &catalog, ctx.default_grace, now).await?;
+    let facts = facts::derive(conn, member_id, catalog, ctx.default_grace, now).await?;
     // Who has just got their first access wants to be in: they linked their account for it.
     cause.join |= !facts.first_access.is_empty();
     let mut converged = Converged {
         member_id: Some(member_id),
         ..Converged::default()
     };
-    converged.notifications = messages::owe(conn, ctx, member_id, &facts, &catalog, now).await?;
+    converged.notifications = messages::owe(conn, ctx, member_id, &facts, catalog, now).await?;
     if let Some(account) = find_account_of(conn, member_id).await? {
-        let desired = desired_roles(&facts.facts, &catalog, now);
-        let departures = departures(&facts.facts, &catalog, &desired, now);
-        let known = known_guilds(conn, &account).await?;
-        for guild_id in desired.keys().copied().collect::<BTreeSet<_>>().union(&known) {
+        let desired = desired_roles(&facts.facts, catalog, now);
+        let departures = departures(&facts.facts, catalog, &desired, now);
+        let mut known = known_guilds(conn, &account).await?;
+        let guilds: BTreeSet<GuildId> = desired.keys().chain(known.keys()).copied().collect();
+        for guild_id in guilds {
             let visit = Visit {
-                guild_id: *guild_id,
+                guild_id,
                 account: &account,
-                is_known: known.contains(guild_id),
-                departure: departures.get(guild_id),
+                departure: departures.get(&guild_id),
                 cause,
                 now,
                 rng: &*ctx.rng,
             };
-            let wanted = desired.get(guild_id).cloned().unwrap_or_default();
-            converged.commands.extend(visit.converge(conn, &wanted).await?);
+            let wanted = desired.get(&guild_id).cloned().unwrap_or_default();
+            let row = known.remove(&guild_id);
+            converged
+                .commands
+                .extend(visit.converge(conn, row, &wanted).await?);
         }
     }
-    set_converged(conn, member_id, facts.next_change_at).await?;
+    if owed.is_due || owed.next_change_at != facts.next_change_at {
+        set_converged(conn, member_id, facts.next_change_at).await?;
+    }
     Ok(converged)
 }
 
@@ -156,16 +165,12 @@ pub async fn converge_each(ctx: &Ctx, members: &[MemberId], trigger: Trigger) ->
     Ok(done)
 }
 
-/// The servers in which we keep a row for the account.
+/// The servers in which we keep a row for the account, each locked.
 async fn known_guilds(
     conn: &mut Connection,
     account: &DiscordAccount,
-) -> Result<BTreeSet<GuildId>, WorkError> {
-    let of_account = |user_id: DiscordUserId| user_id == account.user_id;
-    let rows = list_member_guilds(conn, account.member_id).await?;
-    Ok(rows
-        .into_iter()
-        .filter(|row| of_account(row.user_id))
-        .map(|row| row.guild_id)
-        .collect())
+) -> Result<BTreeMap<GuildId, MemberGuild>, WorkError> {
+    let rows = lock_member_guilds(conn, account.member_id).await?;
+    let of_account = rows.into_iter().filter(|row| row.user_id == account.user_id);
+    Ok(of_account.map(|row| (row.guild_id, row)).collect())
 }

@@ -47,7 +47,8 @@ pub(super) async fn end(ctx: &Ctx, id: &StripeSubscriptionId) -> Result<(), Work
         }
         let converged = match owner.zip(owed) {
             Some((owner, owed)) => {
-                converge_locked(&mut tx, ctx, owner, owed, Trigger::Subscription, now).await?
+                let catalog = ctx.catalog.load(&mut tx).await?;
+                converge_locked(&mut tx, ctx, &catalog, (owner, owed), Trigger::Subscription, now).await?
             }
             None => Converged::default(),
         };

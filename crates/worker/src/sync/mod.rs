@@ -165,12 +165,14 @@ async fn write(
     hint: Hint<'_>,
 ) -> Result<Option<Converged>, WorkError> {
     let now = ctx.clock.now();
-    let stored = read.into_stored(conn, ctx, hint.member_id, now).await?;
+    let owner = read.owner(conn, hint.member_id, now).await?;
     // The person before the subscription, in the order of every other convergence.
-    let owed = match stored.member_id {
-        Some(member_id) => lock_member(conn, member_id).await?,
+    let locked = match owner {
+        Some(member_id) => lock_member(conn, member_id).await?.map(|owed| (member_id, owed)),
         None => None,
     };
+    let catalog = ctx.catalog.load(conn).await?;
+    let stored = read.into_stored(conn, ctx, &catalog, owner, now).await?;
     let written = write_over(conn, &stored, mark, now).await?;
     if !written.is_stored() {
         return Ok(None);
@@ -185,9 +187,9 @@ async fn write(
     }
     // Every change is converged in the transaction that writes it: what is as it was left nothing to do.
     // What time alone changes is for the clock, and other causes are owed on their own.
-    match stored.member_id.zip(owed) {
-        Some((member_id, owed)) if written != Written::Unchanged => {
-            converge_locked(conn, ctx, member_id, owed, Trigger::Subscription, now)
+    match locked {
+        Some(locked) if written != Written::Unchanged => {
+            converge_locked(conn, ctx, &catalog, locked, Trigger::Subscription, now)
                 .await
                 .map(Some)
         }

@@ -8,8 +8,9 @@ use rolecall_db::{
     subscriptions::{SubscriptionRead, find_owed_since},
 };
 use rolecall_domain::{
+    catalog::Catalog,
     grace::{OwedInvoice, owed_since},
-    ids::{MemberId, StripeInvoiceId, StripePriceId, StripeSubscriptionId},
+    ids::{MemberId, StripeCustomerId, StripeInvoiceId, StripePriceId, StripeSubscriptionId},
     subscription::SubscriptionStatus,
 };
 use rolecall_stripe::types::{
@@ -17,11 +18,7 @@ use rolecall_stripe::types::{
     subscription::{PauseReason, Subscription},
 };
 
-use crate::{
-    ctx::Ctx,
-    error::WorkError,
-    sync::{MEMBER_METADATA, named_member},
-};
+use crate::{ctx::Ctx, error::WorkError, sync::MEMBER_METADATA};
 
 /// What Stripe answered.
 pub(super) struct Read {
@@ -98,32 +95,44 @@ fn is_owed(invoice: &Invoice) -> bool {
 }
 
 impl Read {
-    /// The row to write: with the person, the plan and the date of the debt looked up.
+    /// Keeps the customer. Returns whose the subscription is: of the person whom somebody `known` to know better
+    /// names, or its metadata, or of the customer's.
+    pub(super) async fn owner(
+        &self,
+        conn: &mut Connection,
+        known: Option<MemberId>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<MemberId>, WorkError> {
+        let metadata = self.subscription.metadata.get(MEMBER_METADATA);
+        let named = known.or_else(|| metadata.and_then(|id| id.parse().ok()));
+        let owner = upsert_customer(conn, self.customer()?, named, now).await?;
+        Ok(owner.named.or(owner.linked))
+    }
+
+    fn customer(&self) -> Result<&StripeCustomerId, WorkError> {
+        let subscription = &self.subscription;
+        subscription
+            .customer
+            .as_ref()
+            .ok_or_else(|| WorkError::Unusable(format!("subscription {} has no customer", subscription.id)))
+    }
+
+    /// The row to write: with the plan and the date of the debt looked up.
     pub(super) async fn into_stored(
         self,
         conn: &mut Connection,
         ctx: &Ctx,
-        named: Option<MemberId>,
+        catalog: &Catalog,
+        member_id: Option<MemberId>,
         now: DateTime<Utc>,
     ) -> Result<SubscriptionRead, WorkError> {
         let owed_since = self.owed_since(conn, now).await?;
+        let customer = self.customer()?.clone();
         let Self {
             subscription,
             owed,
             started_at,
         } = self;
-        let Some(customer) = subscription.customer.clone() else {
-            return Err(WorkError::Unusable(format!(
-                "subscription {} has no customer",
-                subscription.id
-            )));
-        };
-        let metadata = subscription.metadata.get(MEMBER_METADATA).map(String::as_str);
-        let named = match named {
-            Some(member_id) => Some(member_id),
-            None => named_member(conn, metadata).await?,
-        };
-        let linked = upsert_customer(conn, &customer, named, now).await?;
         let prices: Vec<StripePriceId> = subscription
             .items
             .data
@@ -131,7 +140,6 @@ impl Read {
             .filter_map(|item| item.price_id())
             .cloned()
             .collect();
-        let catalog = ctx.catalog.load(conn).await?;
         let quantity = subscription
             .items
             .data
@@ -140,7 +148,7 @@ impl Read {
             .unwrap_or(1);
         Ok(SubscriptionRead {
             customer,
-            member_id: named.or(linked),
+            member_id,
             plan: catalog
                 .plans_selling(&prices)
                 .first()

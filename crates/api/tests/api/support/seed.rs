@@ -137,9 +137,15 @@ async fn give_role(
         plan: "council".parse().unwrap(),
         detail: "active".to_owned(),
     };
-    set_desired(conn, guild, user, &[(role, BTreeSet::from([reason]))].into())
-        .await
-        .unwrap();
+    set_desired(
+        conn,
+        guild,
+        user,
+        &[(role, BTreeSet::from([reason]))].into(),
+        None,
+    )
+    .await
+    .unwrap();
     let seen = MemberRole {
         role_id: role,
         desired: true,
