@@ -5,46 +5,69 @@ use rolecall_domain::ids::{MemberId, StripeCustomerId};
 
 use crate::{Connection, DbError, convert::parse};
 
+/// Keeps a customer; a person who is named is linked, and a link is never taken away by a sync that
+/// does not know one. Returns whose customer it is now.
+pub async fn upsert_customer(
+    conn: &mut Connection,
+    id: &StripeCustomerId,
+    member_id: Option<MemberId>,
+    now: DateTime<Utc>,
+) -> Result<Option<MemberId>, DbError> {
+    let linked = sqlx::query_scalar!(
+        r#"INSERT INTO stripe_customers (id, member_id, linked_at)
+           VALUES ($1, $2, CASE WHEN $2::uuid IS NULL THEN NULL ELSE $3::timestamptz END)
+           ON CONFLICT (id) DO UPDATE
+           SET member_id = coalesce(stripe_customers.member_id, excluded.member_id),
+               linked_at = coalesce(stripe_customers.linked_at, excluded.linked_at)
+           RETURNING member_id"#,
+        id.as_str(),
+        member_id.map(MemberId::as_uuid),
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(linked.map(MemberId::from_uuid))
+}
+
 /// Whose a customer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CustomerOwner {
     /// The person who was named, if there is such a person.
     pub named: Option<MemberId>,
-    /// The person whose customer it is.
+    /// The person whose customer it is. That stays so, once there is one.
     pub linked: Option<MemberId>,
 }
 
-/// Keeps a customer; a person who is named is linked, and a link is never taken away by a sync that
-/// does not know one. A customer without a link is locked until the transaction ends.
-pub async fn upsert_customer(
+/// Whose each of some customers is, in their order, when somebody is named beside it.
+#[expect(
+    clippy::as_conversions,
+    reason = "how sqlx is told the type of a parameter: nothing is converted"
+)]
+pub async fn list_customer_owners(
     conn: &mut Connection,
-    id: &StripeCustomerId,
-    named: Option<MemberId>,
-    now: DateTime<Utc>,
-) -> Result<CustomerOwner, DbError> {
-    let row = sqlx::query!(
-        r#"WITH named AS (SELECT id FROM members WHERE id = $2),
-                linked AS (SELECT member_id FROM stripe_customers WHERE id = $1 AND member_id IS NOT NULL),
-                kept AS (
-                  INSERT INTO stripe_customers (id, member_id, linked_at)
-                  SELECT $1, (SELECT id FROM named), (SELECT $3::timestamptz FROM named)
-                  WHERE NOT EXISTS (SELECT FROM linked)
-                  ON CONFLICT (id) DO UPDATE
-                  SET member_id = coalesce(stripe_customers.member_id, excluded.member_id),
-                      linked_at = coalesce(stripe_customers.linked_at, excluded.linked_at)
-                  RETURNING member_id)
-           SELECT (SELECT id FROM named) AS named,
-                  coalesce((SELECT member_id FROM linked), (SELECT member_id FROM kept)) AS linked"#,
-        id.as_str(),
-        named.map(MemberId::as_uuid),
-        now,
+    customers: &[(&StripeCustomerId, Option<MemberId>)],
+) -> Result<Vec<CustomerOwner>, DbError> {
+    let ids: Vec<&str> = customers.iter().map(|(id, _)| id.as_str()).collect();
+    let named: Vec<_> = customers
+        .iter()
+        .map(|(_, named)| named.map(MemberId::as_uuid))
+        .collect();
+    let rows = sqlx::query!(
+        r#"SELECT m.id AS "named?", c.member_id AS "linked?"
+           FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS u (customer_id, named, place)
+           LEFT JOIN members m ON m.id = u.named
+           LEFT JOIN stripe_customers c ON c.id = u.customer_id
+           ORDER BY u.place"#,
+        &ids as &[&str],
+        &named as &[Option<uuid::Uuid>],
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(CustomerOwner {
+    let owners = rows.into_iter().map(|row| CustomerOwner {
         named: row.named.map(MemberId::from_uuid),
         linked: row.linked.map(MemberId::from_uuid),
-    })
+    });
+    Ok(owners.collect())
 }
 
 /// The customer of a person: the one linked first that Stripe still knows.

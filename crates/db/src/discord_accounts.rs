@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use rolecall_domain::ids::{DiscordUserId, MemberId};
 
-use crate::{Connection, DbError, convert::Snowflake, error::one_row};
+use crate::{
+    Connection, DbError,
+    convert::{Snowflake, uuids},
+    error::one_row,
+};
 
 /// A linked Discord account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +98,22 @@ pub async fn find_account_of(
     .await?;
     row.map(|row| account(row.user_id, row.member_id, row.username))
         .transpose()
+}
+
+/// The accounts of several people.
+pub async fn list_accounts_of(
+    conn: &mut Connection,
+    members: &[MemberId],
+) -> Result<Vec<DiscordAccount>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT user_id, member_id, username FROM discord_accounts WHERE member_id = ANY($1)",
+        &uuids(members)
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| account(row.user_id, row.member_id, row.username))
+        .collect()
 }
 
 fn account(user_id: i64, member_id: uuid::Uuid, username: String) -> Result<DiscordAccount, DbError> {

@@ -4,7 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_domain::ids::{DiscordUserId, GuildId, MemberId};
 use rolecall_queue::jobs::Lane;
 
-use crate::{Connection, DbError, convert::Snowflake, error::one_row};
+use crate::{
+    Connection, DbError,
+    convert::{Snowflake, uuids},
+    error::one_row,
+};
 
 /// How a person stands in a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,14 +203,14 @@ pub async fn list_member_guilds(
     rows.into_iter().map(|row| member_guild!(row)).collect()
 }
 
-/// Locks every server of a person until the transaction ends.
+/// Locks every server of several people until the transaction ends.
 pub async fn lock_member_guilds(
     conn: &mut Connection,
-    member_id: MemberId,
+    members: &[MemberId],
 ) -> Result<Vec<MemberGuild>, DbError> {
     let rows = sqlx::query!(
-        "SELECT * FROM member_guilds WHERE member_id = $1 ORDER BY guild_id, user_id FOR UPDATE",
-        member_id.as_uuid()
+        "SELECT * FROM member_guilds WHERE member_id = ANY($1) ORDER BY guild_id, user_id FOR UPDATE",
+        &uuids(members)
     )
     .fetch_all(conn)
     .await?;

@@ -13,6 +13,8 @@ use crate::{
     error::one_row,
 };
 
+const TABLE: &str = "member_roles";
+
 /// Who gave a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provenance {
@@ -28,6 +30,18 @@ impl Provenance {
         match self {
             Self::Ours => "ours",
             Self::Foreign => "foreign",
+        }
+    }
+
+    fn from_sql(text: &str) -> Result<Self, DbError> {
+        match text {
+            "ours" => Ok(Self::Ours),
+            "foreign" => Ok(Self::Foreign),
+            other => Err(DbError::Corrupt {
+                table: TABLE,
+                column: "provenance",
+                detail: other.to_owned(),
+            }),
         }
     }
 }
@@ -71,6 +85,20 @@ impl MemberRole {
     }
 }
 
+macro_rules! member_role {
+    ($row:expr) => {{
+        let row = $row;
+        Ok::<_, DbError>(MemberRole {
+            role_id: RoleId::from_sql(TABLE, "role_id", row.role_id)?,
+            desired: row.desired,
+            reasons: from_json(TABLE, "reasons", row.reasons)?,
+            observed: row.observed,
+            provenance: row.provenance.as_deref().map(Provenance::from_sql).transpose()?,
+            first_revision: row.first_revision,
+        })
+    }};
+}
+
 /// The roles of a person in a server.
 pub async fn list_member_roles(
     conn: &mut Connection,
@@ -85,29 +113,34 @@ pub async fn list_member_roles(
     )
     .fetch_all(conn)
     .await?;
-    let table = "member_roles";
+    rows.into_iter().map(|row| member_role!(row)).collect()
+}
+
+/// The roles of several people, each in a server.
+pub async fn list_roles_in(
+    conn: &mut Connection,
+    places: impl Iterator<Item = (GuildId, DiscordUserId)>,
+) -> Result<Vec<((GuildId, DiscordUserId), MemberRole)>, DbError> {
+    let (guilds, users): (Vec<i64>, Vec<i64>) = places
+        .map(|(guild, user)| (guild.to_sql(), user.to_sql()))
+        .unzip();
+    let rows = sqlx::query!(
+        "SELECT m.guild_id, m.user_id, role_id, desired, reasons, observed, provenance, first_revision
+         FROM unnest($1::bigint[], $2::bigint[]) AS u (guild_id, user_id)
+         JOIN member_roles m ON m.guild_id = u.guild_id AND m.user_id = u.user_id
+         ORDER BY m.guild_id, m.user_id, role_id",
+        &guilds,
+        &users,
+    )
+    .fetch_all(conn)
+    .await?;
     rows.into_iter()
         .map(|row| {
-            Ok(MemberRole {
-                role_id: RoleId::from_sql(table, "role_id", row.role_id)?,
-                desired: row.desired,
-                reasons: from_json(table, "reasons", row.reasons)?,
-                observed: row.observed,
-                provenance: match row.provenance.as_deref() {
-                    None => None,
-                    Some("ours") => Some(Provenance::Ours),
-                    Some("foreign") => Some(Provenance::Foreign),
-                    Some(other) => {
-                        let detail = other.to_owned();
-                        return Err(DbError::Corrupt {
-                            table,
-                            column: "provenance",
-                            detail,
-                        });
-                    }
-                },
-                first_revision: row.first_revision,
-            })
+            let place = (
+                GuildId::from_sql(TABLE, "guild_id", row.guild_id)?,
+                DiscordUserId::from_sql(TABLE, "user_id", row.user_id)?,
+            );
+            Ok((place, member_role!(row)?))
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use rolecall_domain::{
 
 use crate::{
     Connection, DbError,
-    convert::{Snowflake, parse},
+    convert::{Snowflake, parse, uuids},
     error::one_row,
 };
 
@@ -182,6 +182,23 @@ pub struct Owed {
     pub next_change_at: Option<DateTime<Utc>>,
 }
 
+macro_rules! owed {
+    ($row:expr) => {{
+        let row = $row;
+        let trigger = row
+            .converge_trigger
+            .map(|text| parse("members", "converge_trigger", &text))
+            .transpose()?;
+        Ok::<_, DbError>(Owed {
+            trigger,
+            join: row.converge_join,
+            forced: row.converge_forced,
+            is_due: row.converge_due_at.is_some(),
+            next_change_at: row.next_change_at,
+        })
+    }};
+}
+
 /// Locks a person until the transaction ends, so that two convergences do not interleave, and says
 /// what is owed to them; `None` for nobody.
 pub async fn lock_member(conn: &mut Connection, id: MemberId) -> Result<Option<Owed>, DbError> {
@@ -192,20 +209,25 @@ pub async fn lock_member(conn: &mut Connection, id: MemberId) -> Result<Option<O
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| {
-        let trigger = row
-            .converge_trigger
-            .map(|text| parse("members", "converge_trigger", &text))
-            .transpose()?;
-        Ok(Owed {
-            trigger,
-            join: row.converge_join,
-            forced: row.converge_forced,
-            is_due: row.converge_due_at.is_some(),
-            next_change_at: row.next_change_at,
-        })
-    })
-    .transpose()
+    row.map(|row| owed!(row)).transpose()
+}
+
+/// Locks those of several people whom nobody else has locked, and says what is owed to each. Nobody is waited for:
+/// who waits for one person while holding another may never get through.
+pub async fn lock_free_members(
+    conn: &mut Connection,
+    ids: &[MemberId],
+) -> Result<Vec<(MemberId, Owed)>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT id, converge_trigger, converge_join, converge_forced, converge_due_at, next_change_at
+         FROM members WHERE id = ANY($1) FOR NO KEY UPDATE SKIP LOCKED",
+        &uuids(ids)
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok((MemberId::from_uuid(row.id), owed!(row)?)))
+        .collect()
 }
 
 /// Notes that a fact about the person changed, so that a convergence is owed even if its hint is lost.

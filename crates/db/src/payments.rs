@@ -106,8 +106,12 @@ pub async fn list_payments_of(
         "SELECT p.id, p.payment_intent, p.subscription_id, p.period_end, p.amount, p.amount_refunded,
                 p.created_at, p.dispute_stage, p.disputed_at, p.fraud_warning_at
          FROM payments p
-         WHERE p.subscription_id IN (SELECT s.id FROM subscriptions s WHERE s.member_id = ANY($1))
-            OR p.payment_intent IN (SELECT b.payment_intent FROM purchases b WHERE b.member_id = ANY($1))
+         WHERE p.id IN (
+           -- Each by its index, which an OR of both could not use.
+           SELECT q.id FROM payments q JOIN subscriptions s ON s.id = q.subscription_id WHERE s.member_id = ANY($1)
+           UNION
+           SELECT q.id FROM payments q JOIN purchases b ON b.payment_intent = q.payment_intent
+           WHERE b.member_id = ANY($1))
          ORDER BY p.created_at, p.id",
         &uuids(members)
     )

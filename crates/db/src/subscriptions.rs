@@ -227,30 +227,51 @@ impl Written {
     }
 }
 
-/// Writes a read over `version`, the one that was there when the read began.
-pub async fn update_subscription(
+/// Writes reads, each over the version that was there when it began. Those that are not answered for were overtaken.
+#[expect(
+    clippy::as_conversions,
+    reason = "how sqlx is told the type of a parameter: nothing is converted"
+)]
+pub async fn update_subscriptions(
     conn: &mut Connection,
-    read: &SubscriptionRead,
-    version: i64,
+    reads: &[(&SubscriptionRead, i64)],
     now: DateTime<Utc>,
-) -> Result<Written, DbError> {
-    let prices: Vec<String> = read
-        .prices
-        .iter()
-        .map(|price| price.as_str().to_owned())
-        .collect();
-    let written = sqlx::query!(
+) -> Result<Vec<(StripeSubscriptionId, Written)>, DbError> {
+    macro_rules! column {
+        ($read:ident => $value:expr) => {
+            reads.iter().map(|($read, _)| $value).collect::<Vec<_>>()
+        };
+    }
+    let versions: Vec<i64> = reads.iter().map(|(_, version)| *version).collect();
+    let price_ids =
+        column!(read => read.prices.iter().map(StripePriceId::as_str).collect::<serde_json::Value>());
+    let rows = sqlx::query!(
         r#"UPDATE subscriptions s
-         SET customer_id = $3, member_id = coalesce($4, s.member_id), price_ids = $6,
+         SET customer_id = r.customer_id, member_id = coalesce(r.member_id, s.member_id), price_ids = r.price_ids,
              -- A price that the plans file no longer names keeps the plan it was bought for.
-             plan_slug = CASE WHEN s.price_ids = $6 THEN coalesce($5, s.plan_slug) ELSE $5 END,
-             quantity = $7, status = $8, collection_paused = $9, current_period_end = $10,
-             cancel_at_period_end = $11, cancel_at = $12, ended_at = $13, trial_end = $14,
-             owed_since = $15, owed_invoice_url = $16, livemode = $17, read_started_at = $18,
+             plan_slug = CASE WHEN s.price_ids = r.price_ids THEN coalesce(r.plan_slug, s.plan_slug)
+                              ELSE r.plan_slug END,
+             quantity = r.quantity, status = r.status, collection_paused = r.collection_paused,
+             current_period_end = r.current_period_end, cancel_at_period_end = r.cancel_at_period_end,
+             cancel_at = r.cancel_at, ended_at = r.ended_at, trial_end = r.trial_end, owed_since = r.owed_since,
+             owed_invoice_url = r.owed_invoice_url, livemode = r.livemode, read_started_at = r.read_started_at,
              updated_at = $19, version = s.version + 1
-         FROM subscriptions old
-         WHERE s.id = $1 AND s.version = $2 AND old.id = s.id
-         RETURNING (old.customer_id, old.member_id, old.price_ids, old.plan_slug, old.quantity, old.status,
+         FROM (
+           SELECT id, version, customer_id, member_id, plan_slug,
+                  ARRAY(SELECT jsonb_array_elements_text(prices)) AS price_ids, quantity, status, collection_paused,
+                  current_period_end, cancel_at_period_end, cancel_at, ended_at, trial_end, owed_since,
+                  owed_invoice_url, livemode, read_started_at
+           FROM unnest($1::text[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::bigint[],
+                       $8::text[], $9::boolean[], $10::timestamptz[], $11::boolean[], $12::timestamptz[],
+                       $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::boolean[],
+                       $18::timestamptz[])
+             AS u (id, version, customer_id, member_id, plan_slug, prices, quantity, status, collection_paused,
+                   current_period_end, cancel_at_period_end, cancel_at, ended_at, trial_end, owed_since,
+                   owed_invoice_url, livemode, read_started_at)) r,
+           subscriptions old
+         WHERE s.id = r.id AND s.version = r.version AND old.id = r.id
+         RETURNING s.id,
+                   (old.customer_id, old.member_id, old.price_ids, old.plan_slug, old.quantity, old.status,
                     old.collection_paused, old.current_period_end, old.cancel_at_period_end, old.cancel_at,
                     old.ended_at, old.trial_end, old.owed_since, old.owed_invoice_url, old.livemode)
                IS NOT DISTINCT FROM
@@ -258,35 +279,40 @@ pub async fn update_subscription(
                     s.collection_paused, s.current_period_end, s.cancel_at_period_end, s.cancel_at,
                     s.ended_at, s.trial_end, s.owed_since, s.owed_invoice_url, s.livemode) AS "unchanged!",
                    CASE WHEN old.member_id <> s.member_id THEN old.member_id END AS taken_from"#,
-        read.id.as_str(),
-        version,
-        read.customer.as_str(),
-        read.member_id.map(MemberId::as_uuid),
-        read.plan.as_ref().map(PlanSlug::as_str),
-        &prices,
-        read.quantity,
-        read.status.as_str(),
-        read.collection_paused,
-        read.current_period_end,
-        read.cancel_at_period_end,
-        read.cancel_at,
-        read.ended_at,
-        read.trial_end,
-        read.owed_since,
-        read.owed_invoice_url,
-        read.livemode,
-        read.read_started_at,
+        &column!(read => read.id.as_str()) as &[&str],
+        &versions,
+        &column!(read => read.customer.as_str()) as &[&str],
+        &column!(read => read.member_id.map(MemberId::as_uuid)) as &[Option<uuid::Uuid>],
+        &column!(read => read.plan.as_ref().map(PlanSlug::as_str)) as &[Option<&str>],
+        &price_ids,
+        &column!(read => read.quantity),
+        &column!(read => read.status.as_str()) as &[&str],
+        &column!(read => read.collection_paused),
+        &column!(read => read.current_period_end) as &[Option<DateTime<Utc>>],
+        &column!(read => read.cancel_at_period_end),
+        &column!(read => read.cancel_at) as &[Option<DateTime<Utc>>],
+        &column!(read => read.ended_at) as &[Option<DateTime<Utc>>],
+        &column!(read => read.trial_end) as &[Option<DateTime<Utc>>],
+        &column!(read => read.owed_since) as &[Option<DateTime<Utc>>],
+        &column!(read => read.owed_invoice_url.as_deref()) as &[Option<&str>],
+        &column!(read => read.livemode),
+        &column!(read => read.read_started_at),
         now,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(match written {
-        None => Written::Overtaken,
-        Some(row) if row.unchanged => Written::Unchanged,
-        Some(row) => Written::Changed {
-            taken_from: row.taken_from.map(MemberId::from_uuid),
-        },
-    })
+    rows.into_iter()
+        .map(|row| {
+            let written = if row.unchanged {
+                Written::Unchanged
+            } else {
+                Written::Changed {
+                    taken_from: row.taken_from.map(MemberId::from_uuid),
+                }
+            };
+            Ok((parse("subscriptions", "id", &row.id)?, written))
+        })
+        .collect()
 }
 
 /// Keeps what a convergence derived of a subscription.

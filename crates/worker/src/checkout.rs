@@ -105,7 +105,7 @@ async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Con
     set_checkout_state(&mut tx, &session.id, state, session.subscription.as_ref(), now).await?;
     // The customer before the person, in the order in which a read is written.
     let owner = match &session.customer {
-        Some(customer) => upsert_customer(&mut tx, customer, buyer, now).await?.linked,
+        Some(customer) => upsert_customer(&mut tx, customer, buyer, now).await?,
         None => buyer,
     };
     if let Some(owner) = owner {

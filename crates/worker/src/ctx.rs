@@ -19,7 +19,7 @@ use crate::{
     intake::{keep::Keeper, pump::Pump},
     mail::Mailer,
     metrics::Metrics,
-    sync::turns::Turns,
+    sync::{turns::Turns, writer::Writer},
 };
 
 /// What every handler shares.
@@ -55,6 +55,8 @@ pub struct Ctx {
     pub catalog: CatalogCache,
     /// One read at a time for each subscription.
     pub turns: Turns,
+    /// Writes what was read, many in one commit.
+    pub writer: Writer,
     /// Keeps events, many in one commit.
     pub keeper: Keeper,
     /// Lets kept events take effect.

@@ -17,6 +17,8 @@ pub struct Metrics {
     pub subscription_reads: IntCounter,
     /// Hints that needed no read of their own.
     pub covered_hints: IntCounter,
+    /// Reads that wait for a connection to Postgres to be written on.
+    pub unwritten_reads: IntGauge,
     events: IntCounterVec,
     inbox_pending: IntGauge,
     inbox_dead: IntGauge,
@@ -97,6 +99,10 @@ impl Metrics {
             subscription_reads: counter(
                 "rolecall_worker_subscription_reads_total",
                 "Reads of subscriptions from Stripe",
+            )?,
+            unwritten_reads: gauge(
+                "rolecall_worker_unwritten_reads",
+                "Reads of subscriptions that wait to be written",
             )?,
             covered_hints: counter(
                 "rolecall_worker_covered_hints_total",

@@ -30,7 +30,7 @@ use crate::{
     intake::{keep::Keeper, pump::Pump, refill},
     mail::Mailer,
     metrics::Metrics,
-    sync::turns::Turns,
+    sync::{turns::Turns, writer::Writer},
 };
 
 /// Runs the worker until it is told to stop and has drained.
@@ -142,11 +142,12 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         &config.redis.namespace,
         LinkOptions::default(),
     )?;
-    let stripe = Client::new(StripeClientConfig::new(
+    let stripe = StripeClientConfig::new(
         config.stripe.api_base.join("/"),
         config.stripe.secret_key.clone(),
         Arc::clone(&rng),
-    ))?;
+    );
+    let pump = Pump::new(stripe.rate_limit.is_some());
     let mailer = config
         .mail
         .as_ref()
@@ -162,7 +163,7 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         documents: Documents::new(&link),
         link,
         db,
-        stripe,
+        stripe: Client::new(stripe)?,
         livemode: config.stripe.mode.is_live(),
         mailer,
         public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()),
@@ -172,8 +173,9 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         rng,
         catalog: CatalogCache::default(),
         turns: Turns::default(),
+        writer: Writer::default(),
         keeper: Keeper::default(),
-        pump: Pump::default(),
+        pump,
         retry: RetrySchedule::new(config.jobs.retry_schedule.waits().to_vec())?,
         metrics: Metrics::register(registry)?,
     })

@@ -1,7 +1,7 @@
 //! `customers`: a link is made once and stays.
 
 use rolecall_db::customers::{
-    CustomerOwner, find_customer_of, find_member_of, set_customer_gone, upsert_customer,
+    find_customer_of, find_member_of, list_customer_owners, set_customer_gone, upsert_customer,
 };
 use rolecall_domain::ids::MemberId;
 
@@ -12,24 +12,27 @@ async fn a_link_is_kept_by_a_sync_that_knows_nobody_or_somebody_else() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     let (first, second) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
-    let nobody = MemberId::from_uuid(uuid(9));
     let customer = parse("cus_1");
-    for (seconds, told, named, linked) in [
-        (0, None, None, None),
-        (1, Some(nobody), None, None),
-        (2, Some(first), Some(first), Some(first)),
-        (3, None, None, Some(first)),
-        (4, Some(second), Some(second), Some(first)),
-        (5, Some(nobody), None, Some(first)),
-    ] {
-        assert_eq!(
-            upsert_customer(&mut tx, &customer, told, at(seconds))
-                .await
-                .unwrap(),
-            CustomerOwner { named, linked },
-            "{told:?}"
-        );
-    }
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, None, at(0)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, Some(first), at(1))
+            .await
+            .unwrap(),
+        Some(first)
+    );
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, None, at(2)).await.unwrap(),
+        Some(first)
+    );
+    assert_eq!(
+        upsert_customer(&mut tx, &customer, Some(second), at(3))
+            .await
+            .unwrap(),
+        Some(first)
+    );
     assert_eq!(find_customer_of(&mut tx, first).await.unwrap(), Some(customer));
     assert_eq!(find_customer_of(&mut tx, second).await.unwrap(), None);
 }
@@ -100,4 +103,34 @@ async fn a_customer_that_is_gone_is_still_known_but_not_used() {
     assert_eq!(find_member_of(&mut tx, &parse("cus_a")).await.unwrap(), Some(one));
     set_customer_gone(&mut tx, &parse("cus_b"), at(9)).await.unwrap();
     assert_eq!(find_customer_of(&mut tx, one).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_owners_of_several_customers_are_told_in_their_order() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    let nobody = MemberId::from_uuid(uuid(9));
+    let [linked, free, unknown] = ["cus_1", "cus_2", "cus_3"].map(parse);
+    upsert_customer(&mut tx, &linked, Some(one), at(0)).await.unwrap();
+    upsert_customer(&mut tx, &free, None, at(0)).await.unwrap();
+    let asked = [
+        (&unknown, Some(other)),
+        (&linked, Some(other)),
+        (&free, None),
+        (&linked, Some(nobody)),
+        (&free, Some(one)),
+    ];
+    let owners = list_customer_owners(&mut tx, &asked).await.unwrap();
+    let owners: Vec<_> = owners.iter().map(|owner| (owner.named, owner.linked)).collect();
+    assert_eq!(
+        owners,
+        [
+            (Some(other), None),
+            (Some(other), Some(one)),
+            (None, None),
+            (None, Some(one)),
+            (Some(one), None),
+        ]
+    );
 }

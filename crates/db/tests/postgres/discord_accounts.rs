@@ -1,8 +1,8 @@
 //! `discord_accounts`: one account for one person.
 
 use rolecall_db::discord_accounts::{
-    DiscordAccount, SealedTokens, find_account, find_account_of, find_tokens, insert_account, set_username,
-    upsert_tokens,
+    DiscordAccount, SealedTokens, find_account, find_account_of, find_tokens, insert_account,
+    list_accounts_of, set_username, upsert_tokens,
 };
 use rolecall_domain::ids::MemberId;
 
@@ -36,6 +36,9 @@ async fn an_account_is_found_by_itself_and_by_its_person() {
     assert_eq!(find_account(&mut tx, user(3)).await.unwrap(), None);
     let unlinked = person(&mut tx, 3).await;
     assert_eq!(find_account_of(&mut tx, unlinked).await.unwrap(), None);
+    let mut listed = list_accounts_of(&mut tx, &[one, unlinked, other]).await.unwrap();
+    listed.sort_by_key(|account| account.user_id);
+    assert_eq!(listed, [account(1, other), account(2, one)]);
 }
 
 #[tokio::test]

@@ -11,12 +11,12 @@ use rolecall_db::{
         Backlog, EventToKeep, From, PendingEvent, claim_pending_event, claim_pending_events, count_backlog,
         hold_events, insert_events, list_last_writes, set_events_failed, set_events_finished,
     },
-    subscriptions::{insert_subscription, update_subscription},
+    subscriptions::insert_subscription,
 };
 use rolecall_domain::ids::StripeEventId;
 use serde_json::{json, value::RawValue};
 
-use crate::support::{TestDb, at, at_once, parse, read};
+use crate::support::{TestDb, at, at_once, parse, read, update_subscription};
 
 /// With spaces and an order of keys that must survive.
 const BODY: &str = r#"{"id": "evt_1",  "b":1.0, "a": "\u00e9\u0000"}"#;

@@ -113,7 +113,7 @@ async fn a_person_has_their_rows_server_by_server() {
         .await
         .unwrap();
     assert_eq!(listed, [new_row(guild(1), 2), new_row(guild(2), 2)]);
-    let locked = lock_member_guilds(&mut tx, MemberId::from_uuid(uuid(2)))
+    let locked = lock_member_guilds(&mut tx, &[MemberId::from_uuid(uuid(2))])
         .await
         .unwrap();
     assert_eq!(locked, listed);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rolecall_db::{
     Transaction,
     member_roles::{
-        MemberRole, Provenance, delete_settled, list_member_roles, set_desired, set_first_revision,
-        set_role_observed,
+        MemberRole, Provenance, delete_settled, list_member_roles, list_roles_in, set_desired,
+        set_first_revision, set_role_observed,
     },
 };
 use rolecall_domain::{
@@ -132,6 +132,12 @@ async fn what_is_desired_is_replaced_for_one_person_in_one_server() {
         [unwanted(1), unwanted(2), unwanted(3)]
     );
     assert_neighbours_only_want_role_one(&mut tx).await;
+    let places = [(guild(2), user(1)), (guild(1), user(1)), (guild(9), user(1))];
+    let listed = list_roles_in(&mut tx, places.into_iter()).await.unwrap();
+    let here = roles(&mut tx, guild(1), 1).await.into_iter();
+    let mut expected: Vec<_> = here.map(|role| ((guild(1), user(1)), role)).collect();
+    expected.push(((guild(2), user(1)), wanted(1, "sub_1")));
+    assert_eq!(listed, expected);
 }
 
 #[tokio::test]

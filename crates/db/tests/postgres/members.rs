@@ -6,8 +6,8 @@ use rolecall_db::{
     grants::{NewGrant, insert_grant},
     members::{
         Member, Owed, find_direct_messages, find_member, insert_member, list_converge_due,
-        list_members_with_email, list_next_change_due, lock_member, search_members, set_converge_due,
-        set_converge_due_for_all, set_converged, set_direct_messages, set_profile,
+        list_members_with_email, list_next_change_due, lock_free_members, lock_member, search_members,
+        set_converge_due, set_converge_due_for_all, set_converged, set_direct_messages, set_profile,
     },
     purchases::write_purchase,
 };
@@ -400,4 +400,35 @@ async fn a_trigger_that_this_version_does_not_know_is_reported_with_its_column()
     let error = lock_member(&mut tx, one).await.unwrap_err().to_string();
     assert!(error.starts_with("members.converge_trigger"), "{error}");
     assert!(parse::<Trigger>("sweep") == Trigger::Sweep);
+}
+
+#[tokio::test]
+async fn of_several_people_those_are_locked_whom_nobody_else_has_and_nobody_is_waited_for() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, busy, other) = (
+        person(&mut tx, 1).await,
+        person(&mut tx, 2).await,
+        person(&mut tx, 3).await,
+    );
+    set_converge_due(&mut tx, other, Trigger::Linked, at(1))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut elsewhere = db.begin().await;
+    lock_member(&mut elsewhere, busy).await.unwrap();
+
+    let mut tx = db.begin().await;
+    let mut locked = soon(lock_free_members(&mut tx, &[other, busy, one]))
+        .await
+        .unwrap();
+    locked.sort_by_key(|(id, _)| *id);
+    let owed = lock_member(&mut tx, other).await.unwrap().unwrap();
+    assert_eq!(locked, [(one, Owed::default()), (other, owed)]);
+    assert!(owed.join && owed.is_due);
+    // They are locked indeed.
+    assert_eq!(
+        lock_free_members(&mut elsewhere, &[one, other]).await.unwrap(),
+        []
+    );
 }

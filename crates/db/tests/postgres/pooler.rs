@@ -13,7 +13,7 @@ use rolecall_db::{
     member_guilds::{insert_member_guild, lock_member_guild},
     member_roles::{list_member_roles, set_desired},
     members::{Member, find_member, insert_member, lock_member, set_converge_due},
-    subscriptions::{SubscriptionRead, insert_subscription, list_subscriptions_of, update_subscription},
+    subscriptions::{SubscriptionRead, insert_subscription, list_subscriptions_of},
     testing::{TestDatabase, pgbouncer::PgBouncer},
 };
 use rolecall_domain::{ids::MemberId, trigger::Trigger};
@@ -21,7 +21,8 @@ use secrecy::SecretString;
 use serde_json::value::RawValue;
 
 use crate::support::{
-    POOLER_PORT, admin_url, at, at_once, guild, parse, person, pooled, read, role, user, uuid,
+    POOLER_PORT, admin_url, at, at_once, guild, parse, person, pooled, read, role, update_subscription, user,
+    uuid,
 };
 
 const CLIENTS: u32 = 20;

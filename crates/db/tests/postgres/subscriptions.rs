@@ -5,7 +5,7 @@ use rolecall_db::{
     subscriptions::{
         ReadMark, StoredSubscription, SubscriptionRead, Written, find_owed_since, find_read_mark,
         insert_subscription, link_customer_subscriptions, list_subscriptions_of, rematch_plans, set_standing,
-        update_subscription,
+        update_subscriptions,
     },
 };
 use rolecall_domain::{
@@ -14,7 +14,9 @@ use rolecall_domain::{
     subscription::{Subscription, SubscriptionStatus},
 };
 
-use crate::support::{TestDb, at, at_once, parse, person, plan, price, read, subscribe, uuid};
+use crate::support::{
+    TestDb, at, at_once, parse, person, plan, price, read, subscribe, update_subscription, uuid,
+};
 
 #[tokio::test]
 async fn a_read_is_kept_as_it_came() {
@@ -534,4 +536,65 @@ async fn a_read_keeps_the_plan_of_a_price_that_is_no_longer_named_and_not_of_ano
     );
     let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
     assert_eq!(stored[0].facts.plan, None);
+}
+
+#[tokio::test]
+async fn of_reads_that_are_written_together_each_has_its_own_fate() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    for id in ["sub_1", "sub_2", "sub_3", "sub_4"] {
+        let owned = SubscriptionRead {
+            member_id: Some(one),
+            ..read(id)
+        };
+        subscribe(&mut tx, &owned).await;
+    }
+    let unchanged = read("sub_1");
+    let changed = SubscriptionRead {
+        prices: vec![price("a price, with {signs}"), price("price_2")],
+        quantity: 7,
+        ..read("sub_2")
+    };
+    let taken = SubscriptionRead {
+        member_id: Some(other),
+        ..read("sub_3")
+    };
+    let overtaken = SubscriptionRead {
+        quantity: 9,
+        ..read("sub_4")
+    };
+    let unknown = read("sub_5");
+    let reads = [
+        (&unchanged, 1),
+        (&changed, 1),
+        (&taken, 1),
+        (&overtaken, 2),
+        (&unknown, 1),
+    ];
+    let mut written = update_subscriptions(&mut tx, &reads, at(1)).await.unwrap();
+    written.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let taken_from = |former| Written::Changed { taken_from: former };
+    assert_eq!(
+        written,
+        [
+            (parse("sub_1"), Written::Unchanged),
+            (parse("sub_2"), taken_from(None)),
+            (parse("sub_3"), taken_from(Some(one))),
+        ]
+    );
+    let stored = list_subscriptions_of(&mut tx, one).await.unwrap();
+    let stored: Vec<_> = stored
+        .iter()
+        .map(|stored| (stored.facts.id.as_str(), stored.quantity, stored.prices.clone()))
+        .collect();
+    assert_eq!(
+        stored,
+        [
+            ("sub_1", unchanged.quantity, unchanged.prices.clone()),
+            ("sub_2", 7, changed.prices.clone()),
+            ("sub_4", read("sub_4").quantity, read("sub_4").prices),
+        ]
+    );
+    assert_eq!(list_subscriptions_of(&mut tx, other).await.unwrap().len(), 1);
 }

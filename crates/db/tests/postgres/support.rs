@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, ops::Deref, str::FromStr, sync::Arc, time::Dura
 
 use chrono::{DateTime, Utc};
 use rolecall_db::{
-    Database, DatabaseOptions, PoolerMode, Transaction,
+    Connection, Database, DatabaseOptions, DbError, PoolerMode, Transaction,
     catalog::{PlanRow, upsert_plan, upsert_plan_prices},
     customers::upsert_customer,
     member_guilds::insert_member_guild,
     members::{Member, insert_member},
-    subscriptions::{SubscriptionRead, insert_subscription},
+    subscriptions::{SubscriptionRead, Written, insert_subscription, update_subscriptions},
     testing::TestDatabase,
 };
 use rolecall_domain::{
@@ -246,4 +246,18 @@ pub(crate) fn read(id: &str) -> SubscriptionRead {
 pub(crate) async fn subscribe(tx: &mut Transaction, read: &SubscriptionRead) {
     upsert_customer(tx, &read.customer, None, at(0)).await.unwrap();
     assert!(insert_subscription(tx, read, at(0)).await.unwrap());
+}
+
+/// Writes one read over the version that was there when it began.
+pub(crate) async fn update_subscription(
+    conn: &mut Connection,
+    read: &SubscriptionRead,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<Written, DbError> {
+    let written = update_subscriptions(conn, &[(read, version)], now).await?;
+    assert!(written.iter().all(|(id, _)| *id == read.id));
+    Ok(written
+        .first()
+        .map_or(Written::Overtaken, |(_, written)| *written))
 }

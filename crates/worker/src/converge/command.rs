@@ -1,9 +1,11 @@
 //! A role command from its due row: complete, so that the newest one alone is enough.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
-    breakers::list_breakers,
+    breakers::{Breaker, list_breakers},
     discord_accounts::find_tokens,
     member_guilds::{GuildState, MemberGuild, lock_member_guild},
     member_roles::{MemberRole, list_member_roles, set_first_revision},
@@ -25,7 +27,8 @@ pub async fn build(
     };
     set_first_revision(conn, guild_id, user_id, row.revision).await?;
     let roles = list_member_roles(conn, guild_id, user_id).await?;
-    of(conn, row, &roles, now).await.map(Some)
+    let breakers = list_breakers(conn, guild_id).await?;
+    of(conn, row, &roles, &breakers, now).await.map(Some)
 }
 
 /// The same for a row that was locked in this transaction, and whose roles were all asked for. Roles behind an open
@@ -34,9 +37,9 @@ pub(super) async fn of(
     conn: &mut Connection,
     row: MemberGuild,
     roles: &[MemberRole],
+    breakers: &BTreeMap<RoleId, Breaker>,
     now: DateTime<Utc>,
 ) -> Result<ApplyRoles, WorkError> {
-    let breakers = list_breakers(conn, row.guild_id).await?;
     let pick = |wanted: fn(&MemberRole) -> bool| -> Vec<RoleId> {
         let open = roles
             .iter()

@@ -3,13 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
-    member_records::load_member_record,
+    member_records::MemberRecord,
     purchases::set_purchase_standing,
     subscriptions::{StoredSubscription, set_standing},
 };
 use rolecall_domain::{
     catalog::{Catalog, PlanSlug},
-    ids::{MemberId, StripeSubscriptionId},
+    ids::StripeSubscriptionId,
     member::{Holding, HoldingId, MemberFacts, gives_access},
     message::Debt,
     standing::Standing,
@@ -40,15 +40,14 @@ pub(super) struct Owed {
     pub(super) pay_url: Option<String>,
 }
 
-/// Derives the standing of everything the person holds at `now`, and keeps what changed.
+/// Derives the standing of everything the person of a record holds at `now`, and keeps what changed.
 pub(super) async fn derive(
     conn: &mut Connection,
-    member_id: MemberId,
+    record: MemberRecord,
     catalog: &Catalog,
     default_grace: TimeDelta,
     now: DateTime<Utc>,
 ) -> Result<Derived, WorkError> {
-    let record = load_member_record(conn, member_id).await?;
     let mut derived = Derived {
         facts: MemberFacts::default(),
         first_access: Vec::new(),

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
     audit::{AuditLine, insert_audit_line},
-    breakers::list_breakers,
     discord_accounts::DiscordAccount,
     member_guilds::{
         Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due, set_kick,
@@ -23,7 +22,7 @@ use rolecall_queue::jobs::ApplyRoles;
 use serde_json::{Value, json};
 
 use crate::{
-    converge::{Cause, command},
+    converge::{Cause, command, picture::Breakers},
     error::WorkError,
     timing::send_again_at,
 };
@@ -40,32 +39,31 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Keeps what the person should have here, in `row` if there is one already; if that is not what was seen,
+    /// Keeps what the person should have here, in their row if they have one already; if that is not what was seen,
     /// makes a new revision due and returns its command.
     pub(super) async fn converge(
         &self,
         conn: &mut Connection,
-        row: Option<MemberGuild>,
+        known: Option<(MemberGuild, Vec<MemberRole>)>,
         wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
+        breakers: &mut Breakers,
     ) -> Result<Option<ApplyRoles>, WorkError> {
         let (guild_id, user_id) = (self.guild_id, self.account.user_id);
-        let row = if row.is_some() {
-            row
+        let known = if known.is_some() {
+            known
         } else {
-            insert_member_guild(conn, guild_id, user_id, self.account.member_id).await?;
-            lock_member_guild(conn, guild_id, user_id).await?
+            self.begin(conn).await?
         };
-        let Some(row) = row else {
+        let Some((row, before)) = known else {
             return Ok(None);
         };
-        let before = list_member_roles(conn, guild_id, user_id).await?;
         let had = desired(&before);
         let changed = !had.keys().eq(wanted.keys());
         let mut after = with_desired(before, wanted);
         // Whether to remove somebody is part of what a command says: if that changes, a newer one has to say so.
         let kick = self.kick(conn, &row).await?;
         let due_as_before = kick.due_at.is_some() == Kick::of(&row).due_at.is_some();
-        let is_due = !due_as_before || self.is_due(conn, &row, &after, changed).await?;
+        let is_due = !due_as_before || self.is_due(conn, &row, &after, changed, breakers).await?;
         self.keep_kick(conn, &row, kick).await?;
         let due_row = if is_due {
             let due = Due {
@@ -92,7 +90,22 @@ impl Visit<'_> {
         if changed {
             self.audit(conn, &had, wanted).await?;
         }
-        command::of(conn, row, &after, self.now).await.map(Some)
+        let breakers = breakers.of(conn, guild_id).await?;
+        command::of(conn, row, &after, breakers, self.now).await.map(Some)
+    }
+
+    /// Makes their row here.
+    async fn begin(
+        &self,
+        conn: &mut Connection,
+    ) -> Result<Option<(MemberGuild, Vec<MemberRole>)>, WorkError> {
+        let (guild_id, user_id) = (self.guild_id, self.account.user_id);
+        insert_member_guild(conn, guild_id, user_id, self.account.member_id).await?;
+        let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
+            return Ok(None);
+        };
+        let roles = list_member_roles(conn, guild_id, user_id).await?;
+        Ok(Some((row, roles)))
     }
 
     /// Whether the person is to be removed from the server: once, when what gave them access there has ended. Who
@@ -155,6 +168,7 @@ impl Visit<'_> {
         row: &MemberGuild,
         roles: &[MemberRole],
         changed: bool,
+        breakers: &mut Breakers,
     ) -> Result<bool, WorkError> {
         let anything = roles.iter().any(|role| role.desired || role.must_go());
         if changed || (self.cause.forced && anything) {
@@ -169,7 +183,7 @@ impl Visit<'_> {
             GuildState::WaitingForMember => self.cause.join && anything,
             GuildState::InSync => roles.iter().any(|role| !role.is_in_sync()),
             GuildState::Blocked => {
-                let breakers = list_breakers(conn, row.guild_id).await?;
+                let breakers = breakers.of(conn, row.guild_id).await?;
                 roles
                     .iter()
                     .any(|role| !role.is_in_sync() && !breakers.contains_key(&role.role_id))

@@ -7,12 +7,11 @@ pub mod command;
 mod facts;
 mod guild;
 pub(crate) mod messages;
+mod picture;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
-    discord_accounts::{DiscordAccount, find_account_of},
-    member_guilds::{MemberGuild, lock_member_guilds},
     members::{Owed, defer_member, lock_member, set_converged},
 };
 use rolecall_domain::{
@@ -22,9 +21,13 @@ use rolecall_domain::{
     trigger::Trigger,
 };
 use rolecall_queue::jobs::{ApplyRoles, Lane};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::{converge::guild::Visit, ctx::Ctx, error::WorkError};
+use crate::{
+    converge::{guild::Visit, picture::Breakers},
+    ctx::Ctx,
+    error::WorkError,
+};
 
 /// How long a person waits whose convergence failed in a sweep.
 const PUT_OFF: TimeDelta = TimeDelta::minutes(5);
@@ -81,59 +84,65 @@ pub async fn converge(
     trigger: Trigger,
     now: DateTime<Utc>,
 ) -> Result<Converged, WorkError> {
-    match lock_member(conn, member_id).await? {
-        Some(owed) => {
-            let catalog = ctx.catalog.load(conn).await?;
-            converge_locked(conn, ctx, &catalog, (member_id, owed), trigger, now).await
-        }
-        None => Ok(Converged::default()),
-    }
+    let Some(owed) = lock_member(conn, member_id).await? else {
+        return Ok(Converged::default());
+    };
+    let catalog = ctx.catalog.load(conn).await?;
+    let mut converged = converge_locked(conn, ctx, &catalog, &[(member_id, owed)], trigger, now).await?;
+    Ok(converged.pop().unwrap_or_default())
 }
 
-/// The same for somebody who was locked in this transaction, and to whom this is owed, by the catalog as it
-/// was read after that: whoever changes it makes everybody's convergence due.
+/// The same for people who were locked in this transaction, each with what is owed to them, by the catalog as it was
+/// read after that: whoever changes it makes everybody's convergence due.
 pub async fn converge_locked(
     conn: &mut Connection,
     ctx: &Ctx,
     catalog: &Catalog,
-    (member_id, owed): (MemberId, Owed),
+    people: &[(MemberId, Owed)],
     trigger: Trigger,
     now: DateTime<Utc>,
-) -> Result<Converged, WorkError> {
-    let mut cause = Cause::of(trigger, owed);
-    let facts = facts::derive(conn, member_id, catalog, ctx.default_grace, now).await?;
-    // Who has just got their first access wants to be in: they linked their account for it.
-    cause.join |= !facts.first_access.is_empty();
-    let mut converged = Converged {
-        member_id: Some(member_id),
-        ..Converged::default()
-    };
-    converged.notifications = messages::owe(conn, ctx, member_id, &facts, catalog, now).await?;
-    if let Some(account) = find_account_of(conn, member_id).await? {
-        let desired = desired_roles(&facts.facts, catalog, now);
-        let departures = departures(&facts.facts, catalog, &desired, now);
-        let mut known = known_guilds(conn, &account).await?;
-        let guilds: BTreeSet<GuildId> = desired.keys().chain(known.keys()).copied().collect();
-        for guild_id in guilds {
-            let visit = Visit {
-                guild_id,
-                account: &account,
-                departure: departures.get(&guild_id),
-                cause,
-                now,
-                rng: &*ctx.rng,
-            };
-            let wanted = desired.get(&guild_id).cloned().unwrap_or_default();
-            let row = known.remove(&guild_id);
-            converged
-                .commands
-                .extend(visit.converge(conn, row, &wanted).await?);
+) -> Result<Vec<Converged>, WorkError> {
+    let members: Vec<MemberId> = people.iter().map(|(member_id, _)| *member_id).collect();
+    let mut pictures = picture::load(conn, &members).await?;
+    let mut breakers = Breakers::default();
+    let mut all = Vec::with_capacity(people.len());
+    for (member_id, owed) in people {
+        let picture = pictures.remove(member_id).unwrap_or_default();
+        let mut cause = Cause::of(trigger, *owed);
+        let facts = facts::derive(conn, picture.record, catalog, ctx.default_grace, now).await?;
+        // Who has just got their first access wants to be in: they linked their account for it.
+        cause.join |= !facts.first_access.is_empty();
+        let mut converged = Converged {
+            member_id: Some(*member_id),
+            ..Converged::default()
+        };
+        converged.notifications = messages::owe(conn, ctx, *member_id, &facts, catalog, now).await?;
+        if let Some(account) = &picture.account {
+            let mut desired = desired_roles(&facts.facts, catalog, now);
+            let departures = departures(&facts.facts, catalog, &desired, now);
+            let mut rows = picture.rows;
+            let guilds: BTreeSet<GuildId> = desired.keys().chain(rows.keys()).copied().collect();
+            for guild_id in guilds {
+                let visit = Visit {
+                    guild_id,
+                    account,
+                    departure: departures.get(&guild_id),
+                    cause,
+                    now,
+                    rng: &*ctx.rng,
+                };
+                let wanted = desired.remove(&guild_id).unwrap_or_default();
+                let row = rows.remove(&guild_id);
+                let command = visit.converge(conn, row, &wanted, &mut breakers).await?;
+                converged.commands.extend(command);
+            }
         }
+        if owed.is_due || owed.next_change_at != facts.next_change_at {
+            set_converged(conn, *member_id, facts.next_change_at).await?;
+        }
+        all.push(converged);
     }
-    if owed.is_due || owed.next_change_at != facts.next_change_at {
-        set_converged(conn, member_id, facts.next_change_at).await?;
-    }
-    Ok(converged)
+    Ok(all)
 }
 
 /// Converges a person in a transaction of its own, and tells what follows.
@@ -163,14 +172,4 @@ pub async fn converge_each(ctx: &Ctx, members: &[MemberId], trigger: Trigger) ->
         }
     }
     Ok(done)
-}
-
-/// The servers in which we keep a row for the account, each locked.
-async fn known_guilds(
-    conn: &mut Connection,
-    account: &DiscordAccount,
-) -> Result<BTreeMap<GuildId, MemberGuild>, WorkError> {
-    let rows = lock_member_guilds(conn, account.member_id).await?;
-    let of_account = rows.into_iter().filter(|row| row.user_id == account.user_id);
-    Ok(of_account.map(|row| (row.guild_id, row)).collect())
 }

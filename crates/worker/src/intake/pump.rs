@@ -30,14 +30,15 @@ use crate::{
 
 /// The events that a worker holds in memory: some megabytes.
 const MOST_HELD: usize = 8_192;
-/// What runs at a time: more than the pool has connections, because most of it is waiting for Stripe.
-const SLOTS: usize = 16;
-/// What of it may be nothing that somebody waits for. Few, because Stripe's limit makes those that run
-/// wait in a line that nobody overtakes; and enough to use it up.
-const OTHER_SLOTS: usize = 8;
+/// What of that which runs may be nothing that somebody waits for. Where Stripe's limit makes those that run wait in
+/// a line that nobody overtakes, just enough to use it up; else enough that several are written at a time.
+const PACED: usize = 8;
+const UNPACED: usize = 40;
+/// What runs beside it because somebody waits for it.
+const URGENT: usize = 8;
 /// What runs while events come in faster than they are kept, and a moment longer: somebody who has just
 /// paid may be among those that wait to be kept.
-const CROWDED_SLOTS: usize = 2;
+const CROWDED_SLOTS: usize = 8;
 const CROWDED_FOR: Duration = Duration::from_millis(25);
 /// The most that one piece of work may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -56,6 +57,8 @@ struct State {
     line: Line,
     /// Urgent and other work that runs.
     running: [usize; 2],
+    /// The most that may run which is not urgent.
+    others: usize,
     stage: Stage,
     crowded_until: Option<Instant>,
     pause: Pause,
@@ -83,12 +86,14 @@ pub(super) struct Chores {
     pub(super) resume: Option<Instant>,
 }
 
-impl Default for Pump {
-    fn default() -> Self {
+impl Pump {
+    /// A pump that holds nothing; `is_paced` says whether Stripe's limit is kept.
+    pub fn new(is_paced: bool) -> Self {
         Self {
             state: Mutex::new(State {
                 line: Line::new(MOST_HELD),
                 running: [0; 2],
+                others: if is_paced { PACED } else { UNPACED },
                 stage: Stage::ByHand,
                 crowded_until: None,
                 pause: Pause::default(),
@@ -99,9 +104,7 @@ impl Default for Pump {
             tasks: TaskTracker::new(),
         }
     }
-}
 
-impl Pump {
     /// Takes events over that are kept and held.
     pub fn offer(&self, arrivals: impl IntoIterator<Item = Arrival>) {
         let mut state = self.state();
@@ -240,11 +243,15 @@ impl State {
     fn take(&mut self, now: Instant) -> Option<Work> {
         let [urgent, others] = self.running;
         let crowded = self.crowded_until.is_some_and(|until| now < until);
-        let slots = if crowded { CROWDED_SLOTS } else { SLOTS };
+        let slots = if crowded {
+            CROWDED_SLOTS
+        } else {
+            self.others + URGENT
+        };
         if urgent + others >= slots || !self.pause.lets_through(now, urgent + others) {
             return None;
         }
-        let work = self.line.next(others < OTHER_SLOTS.min(slots))?;
+        let work = self.line.next(others < self.others.min(slots))?;
         *self.counter(work.urgent) += 1;
         Some(work)
     }

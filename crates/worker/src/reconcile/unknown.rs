@@ -10,12 +10,7 @@ use rolecall_db::{
 use rolecall_domain::{ids::StripeSubscriptionId, trigger::Trigger};
 use rolecall_stripe::error::StripeError;
 
-use crate::{
-    converge::{Converged, converge_locked},
-    ctx::Ctx,
-    error::WorkError,
-    sync::MOST_READS,
-};
+use crate::{converge::converge_locked, ctx::Ctx, error::WorkError, sync::MOST_READS};
 
 /// Asks Stripe once more, and ends what it does not know.
 pub(super) async fn end(ctx: &Ctx, id: &StripeSubscriptionId) -> Result<(), WorkError> {
@@ -46,14 +41,16 @@ pub(super) async fn end(ctx: &Ctx, id: &StripeSubscriptionId) -> Result<(), Work
             continue;
         }
         let converged = match owner.zip(owed) {
-            Some((owner, owed)) => {
+            Some(locked) => {
                 let catalog = ctx.catalog.load(&mut tx).await?;
-                converge_locked(&mut tx, ctx, &catalog, (owner, owed), Trigger::Subscription, now).await?
+                converge_locked(&mut tx, ctx, &catalog, &[locked], Trigger::Subscription, now).await?
             }
-            None => Converged::default(),
+            None => Vec::new(),
         };
         tx.commit().await?;
-        ctx.tell(converged).await;
+        for converged in converged {
+            ctx.tell(converged).await;
+        }
         return Ok(());
     }
     Err(WorkError::Contended(format!("subscription {id}")))

@@ -6,6 +6,7 @@
 
 mod read;
 pub mod turns;
+pub mod writer;
 
 use std::time::Duration;
 
@@ -14,22 +15,16 @@ use rolecall_db::{
     Connection,
     inbox::{InboxState, database_time},
     inbox_line::set_events_finished,
-    members::{find_member, lock_member, set_converge_due},
-    subscriptions::{
-        ReadMark, SubscriptionRead, Written, find_read_mark, insert_subscription, update_subscription,
-    },
+    members::find_member,
+    subscriptions::{ReadMark, find_read_mark},
 };
-use rolecall_domain::{
-    ids::{MemberId, StripeEventId, StripeSubscriptionId},
-    trigger::Trigger,
-};
+use rolecall_domain::ids::{MemberId, StripeEventId, StripeSubscriptionId};
 use tokio::time::Instant;
 
 use crate::{
-    converge::{Converged, converge_locked},
     ctx::Ctx,
     error::WorkError,
-    sync::turns::Turn,
+    sync::{turns::Turn, writer::Draft},
 };
 
 /// The metadata that our Checkout puts on what it sells.
@@ -121,14 +116,16 @@ async fn read_and_write(
             },
         };
         ctx.metrics.subscription_reads.inc();
-        let read = read::read(ctx, id, before.read_started_at).await?;
-        let mut tx = ctx.db.begin().await?;
-        if let Some(converged) = write(&mut tx, ctx, read, before.mark, hint).await? {
-            tx.commit().await?;
+        let draft = Draft {
+            read: read::read(ctx, id, before.read_started_at).await?,
+            mark: before.mark,
+            events: hint.events.iter().copied().cloned().collect(),
+            member_id: hint.member_id,
+        };
+        if let Some(converged) = writer::write(ctx, draft).await? {
             ctx.tell(converged).await;
             return Ok(Synced::Read);
         }
-        tx.rollback().await?;
     }
     Err(WorkError::Contended(format!("subscription {id}")))
 }
@@ -154,60 +151,6 @@ async fn look(ctx: &Ctx, id: &StripeSubscriptionId, hint: &mut Hint<'_>) -> Resu
         read_started_at,
         looked_at: Instant::now(),
     }))
-}
-
-/// Writes a read with all that follows from it; `None` if another read was faster.
-async fn write(
-    conn: &mut Connection,
-    ctx: &Ctx,
-    read: read::Read,
-    mark: Option<ReadMark>,
-    hint: Hint<'_>,
-) -> Result<Option<Converged>, WorkError> {
-    let now = ctx.clock.now();
-    let owner = read.owner(conn, hint.member_id, now).await?;
-    // The person before the subscription, in the order of every other convergence.
-    let locked = match owner {
-        Some(member_id) => lock_member(conn, member_id).await?.map(|owed| (member_id, owed)),
-        None => None,
-    };
-    let catalog = ctx.catalog.load(conn).await?;
-    let stored = read.into_stored(conn, ctx, &catalog, owner, now).await?;
-    let written = write_over(conn, &stored, mark, now).await?;
-    if !written.is_stored() {
-        return Ok(None);
-    }
-    finish(conn, ctx, hint).await?;
-    if let Written::Changed {
-        taken_from: Some(former),
-    } = written
-    {
-        // They have no more what it gave them; their own convergence says so.
-        set_converge_due(conn, former, Trigger::Subscription, now).await?;
-    }
-    // Every change is converged in the transaction that writes it: what is as it was left nothing to do.
-    // What time alone changes is for the clock, and other causes are owed on their own.
-    match locked {
-        Some(locked) if written != Written::Unchanged => {
-            converge_locked(conn, ctx, &catalog, locked, Trigger::Subscription, now)
-                .await
-                .map(Some)
-        }
-        _ => Ok(Some(Converged::default())),
-    }
-}
-
-async fn write_over(
-    conn: &mut Connection,
-    read: &SubscriptionRead,
-    mark: Option<ReadMark>,
-    now: DateTime<Utc>,
-) -> Result<Written, WorkError> {
-    Ok(match mark {
-        None if insert_subscription(conn, read, now).await? => Written::Changed { taken_from: None },
-        None => Written::Overtaken,
-        Some(mark) => update_subscription(conn, read, mark.version, now).await?,
-    })
 }
 
 async fn finish(conn: &mut Connection, ctx: &Ctx, hint: Hint<'_>) -> Result<(), WorkError> {

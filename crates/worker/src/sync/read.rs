@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
-    customers::upsert_customer,
     invoice_failures::list_invoice_failures,
     subscriptions::{SubscriptionRead, find_owed_since},
 };
@@ -21,6 +20,7 @@ use rolecall_stripe::types::{
 use crate::{ctx::Ctx, error::WorkError, sync::MEMBER_METADATA};
 
 /// What Stripe answered.
+#[derive(Debug)]
 pub(super) struct Read {
     subscription: Subscription,
     /// What is still owed on it.
@@ -95,21 +95,18 @@ fn is_owed(invoice: &Invoice) -> bool {
 }
 
 impl Read {
-    /// Keeps the customer. Returns whose the subscription is: of the person whom somebody `known` to know better
-    /// names, or its metadata, or of the customer's.
-    pub(super) async fn owner(
-        &self,
-        conn: &mut Connection,
-        known: Option<MemberId>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<MemberId>, WorkError> {
-        let metadata = self.subscription.metadata.get(MEMBER_METADATA);
-        let named = known.or_else(|| metadata.and_then(|id| id.parse().ok()));
-        let owner = upsert_customer(conn, self.customer()?, named, now).await?;
-        Ok(owner.named.or(owner.linked))
+    /// Which subscription was read.
+    pub(super) const fn id(&self) -> &StripeSubscriptionId {
+        &self.subscription.id
     }
 
-    fn customer(&self) -> Result<&StripeCustomerId, WorkError> {
+    /// The person whom metadata of ours names.
+    pub(super) fn named(&self) -> Option<MemberId> {
+        self.subscription.metadata.get(MEMBER_METADATA)?.parse().ok()
+    }
+
+    /// Whose subscription it is at Stripe.
+    pub(super) fn customer(&self) -> Result<&StripeCustomerId, WorkError> {
         let subscription = &self.subscription;
         subscription
             .customer
@@ -118,8 +115,8 @@ impl Read {
     }
 
     /// The row to write: with the plan and the date of the debt looked up.
-    pub(super) async fn into_stored(
-        self,
+    pub(super) async fn to_stored(
+        &self,
         conn: &mut Connection,
         ctx: &Ctx,
         catalog: &Catalog,
@@ -127,12 +124,7 @@ impl Read {
         now: DateTime<Utc>,
     ) -> Result<SubscriptionRead, WorkError> {
         let owed_since = self.owed_since(conn, now).await?;
-        let customer = self.customer()?.clone();
-        let Self {
-            subscription,
-            owed,
-            started_at,
-        } = self;
+        let subscription = &self.subscription;
         let prices: Vec<StripePriceId> = subscription
             .items
             .data
@@ -147,7 +139,7 @@ impl Read {
             .and_then(|item| item.quantity)
             .unwrap_or(1);
         Ok(SubscriptionRead {
-            customer,
+            customer: self.customer()?.clone(),
             member_id,
             plan: catalog
                 .plans_selling(&prices)
@@ -155,7 +147,7 @@ impl Read {
                 .map(|plan| plan.slug.clone()),
             prices,
             quantity: i64::try_from(quantity).unwrap_or(i64::MAX),
-            status: status(&subscription),
+            status: status(subscription),
             collection_paused: subscription.pause_collection.is_some(),
             current_period_end: subscription.current_period_end(),
             cancel_at_period_end: subscription.cancel_at_period_end,
@@ -163,10 +155,13 @@ impl Read {
             ended_at: subscription.ended_at,
             trial_end: subscription.trial_end,
             owed_since,
-            owed_invoice_url: owed.into_iter().find_map(|invoice| invoice.hosted_invoice_url),
+            owed_invoice_url: self
+                .owed
+                .iter()
+                .find_map(|invoice| invoice.hosted_invoice_url.clone()),
             livemode: subscription.livemode.unwrap_or(ctx.livemode),
-            read_started_at: started_at,
-            id: subscription.id,
+            read_started_at: self.started_at,
+            id: subscription.id.clone(),
         })
     }
 

@@ -31,3 +31,4 @@ mod set_up;
 mod support;
 mod sync;
 mod trials;
+mod writing;

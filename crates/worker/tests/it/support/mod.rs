@@ -44,7 +44,7 @@ use rolecall_worker::{
     },
     mail::Mailer,
     metrics::Metrics,
-    sync::turns::Turns,
+    sync::{turns::Turns, writer::Writer},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -344,8 +344,9 @@ fn context(
         rng: rng.clone(),
         catalog: CatalogCache::default(),
         turns: Turns::default(),
+        writer: Writer::default(),
         keeper: Keeper::default(),
-        pump: Pump::default(),
+        pump: Pump::new(false),
         retry: RetrySchedule::default(),
         metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
     }

@@ -1,0 +1,357 @@
+//! Writing reads, as many in one commit as have come in: whoever finds the way free writes for all who wait.
+//! A read that comes alone is written at once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use rolecall_db::{
+    Connection,
+    customers::{list_customer_owners, upsert_customer},
+    inbox::InboxState,
+    inbox_line::set_events_finished,
+    members::{Owed, lock_free_members, lock_member, set_converge_due},
+    subscriptions::{ReadMark, SubscriptionRead, Written, insert_subscription, update_subscriptions},
+};
+use rolecall_domain::{
+    catalog::Catalog,
+    ids::{MemberId, StripeEventId, StripeSubscriptionId},
+    trigger::Trigger,
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::{
+    converge::{Converged, converge_locked},
+    ctx::Ctx,
+    error::WorkError,
+    sync::read::Read,
+};
+
+/// How many write at a time. Two keep Postgres busy while one of them waits for a commit, and leave a connection of
+/// a small pool to others.
+const WRITERS: usize = 2;
+/// What one of them writes at a time.
+const MOST: usize = 16;
+
+/// Reads that wait to be written.
+#[derive(Debug)]
+pub struct Writer {
+    waiting: Mutex<Vec<Request>>,
+    turns: Semaphore,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            turns: Semaphore::new(WRITERS),
+        }
+    }
+}
+
+/// A read, and what is done with it.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) read: Read,
+    /// The write that it replaces.
+    pub(super) mark: Option<ReadMark>,
+    /// The events that are done with it.
+    pub(super) events: Vec<StripeEventId>,
+    /// The person whose it is, where somebody knows better than the subscription itself.
+    pub(super) member_id: Option<MemberId>,
+}
+
+#[derive(Debug)]
+struct Request {
+    draft: Draft,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Tried(Result<Option<Converged>, WorkError>),
+    /// It could not be written together with others: it has to be tried by itself.
+    Alone(Box<Draft>),
+}
+
+/// What became of one draft among several.
+#[derive(Debug)]
+enum Fate {
+    /// Written, with what is left to be told.
+    Written(Converged),
+    /// Another read was faster.
+    Overtaken,
+    /// Somebody else is writing about its person.
+    Busy,
+}
+
+/// Writes a read with all that follows from it, in one transaction; `None` if another read was faster.
+pub(super) async fn write(ctx: &Ctx, draft: Draft) -> Result<Option<Converged>, WorkError> {
+    let (answer, mut answered) = oneshot::channel();
+    ctx.writer.waiting().push(Request { draft, answer });
+    ctx.metrics.unwritten_reads.inc();
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut answered => break answer,
+            Ok(_turn) = ctx.writer.turns.acquire() => {
+                let batch = ctx.writer.take();
+                ctx.metrics.unwritten_reads.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+                if batch.is_empty() {
+                    // Somebody is writing for us.
+                    break answered.await;
+                }
+                write_batch(ctx, batch).await;
+            }
+        }
+    };
+    match answer {
+        Ok(Answer::Tried(result)) => result,
+        Ok(Answer::Alone(draft)) => write_alone(ctx, &draft).await,
+        // Whoever was writing for us was dropped, and nobody knows how far they came.
+        Err(_) => Ok(None),
+    }
+}
+
+async fn write_batch(ctx: &Ctx, batch: Vec<Request>) {
+    let (drafts, mut answers): (Vec<Draft>, Vec<_>) = batch
+        .into_iter()
+        .map(|request| (request.draft, request.answer))
+        .unzip();
+    if let [draft] = &*drafts
+        && let Some(answer) = answers.pop()
+    {
+        let result = write_alone(ctx, draft).await;
+        // Nobody there to hear it: written is written.
+        answer.send(Answer::Tried(result)).ok();
+        return;
+    }
+    // The fault of one must not be taken for the fault of whoever writes for it.
+    let together = AssertUnwindSafe(write_together(ctx, &drafts)).catch_unwind();
+    let fates = match together.await {
+        Ok(Ok(fates)) => fates,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "reads could not be written together; each is tried by itself");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    };
+    let mut fates = fates.into_iter();
+    for (draft, answer) in drafts.into_iter().zip(answers) {
+        let told = match fates.next() {
+            Some(Fate::Written(converged)) => Answer::Tried(Ok(Some(converged))),
+            Some(Fate::Overtaken) => Answer::Tried(Ok(None)),
+            Some(Fate::Busy) | None => Answer::Alone(Box::new(draft)),
+        };
+        answer.send(told).ok();
+    }
+}
+
+/// Writes one draft, and waits for whoever is writing about its person.
+async fn write_alone(ctx: &Ctx, draft: &Draft) -> Result<Option<Converged>, WorkError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.db.begin().await?;
+    let owners = owners(&mut tx, &[draft], now).await?;
+    let mut locked = BTreeMap::new();
+    for owner in owners.iter().flatten() {
+        // The person before the subscription, in the order of every other convergence.
+        locked.extend(lock_member(&mut tx, *owner).await?.map(|owed| (*owner, owed)));
+    }
+    let batch = Batch {
+        drafts: vec![draft],
+        owners,
+        locked,
+        now,
+    };
+    match batch.write(&mut tx, ctx).await?.pop() {
+        Some(Fate::Written(converged)) => {
+            tx.commit().await?;
+            Ok(Some(converged))
+        }
+        Some(Fate::Overtaken | Fate::Busy) | None => {
+            tx.rollback().await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Writes several drafts, and waits for nobody.
+async fn write_together(ctx: &Ctx, drafts: &[Draft]) -> Result<Vec<Fate>, WorkError> {
+    let now = ctx.clock.now();
+    let mut tx = ctx.db.begin().await?;
+    let drafts: Vec<&Draft> = drafts.iter().collect();
+    let owners = owners(&mut tx, &drafts, now).await?;
+    let members: BTreeSet<MemberId> = owners.iter().flatten().copied().collect();
+    let members: Vec<MemberId> = members.into_iter().collect();
+    let locked = lock_free_members(&mut tx, &members).await?.into_iter().collect();
+    let batch = Batch {
+        drafts,
+        owners,
+        locked,
+        now,
+    };
+    let fates = batch.write(&mut tx, ctx).await?;
+    tx.commit().await?;
+    Ok(fates)
+}
+
+/// Whose the subscription of each draft is. Customers that nobody has yet are kept, and locked in the order of
+/// their ids.
+async fn owners(
+    conn: &mut Connection,
+    drafts: &[&Draft],
+    now: DateTime<Utc>,
+) -> Result<Vec<Option<MemberId>>, WorkError> {
+    let mut customers = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let named = draft.member_id.or_else(|| draft.read.named());
+        customers.push((draft.read.customer()?, named));
+    }
+    let known = list_customer_owners(conn, &customers).await?;
+    let mut owners: Vec<Option<MemberId>> = known.iter().map(|owner| owner.named.or(owner.linked)).collect();
+    let mut new: Vec<_> = customers
+        .iter()
+        .zip(&known)
+        .zip(&mut owners)
+        .filter(|((_, known), _)| known.linked.is_none())
+        .collect();
+    new.sort_by_key(|(((customer, _), _), _)| *customer);
+    for (((customer, _), known), owner) in new {
+        let linked = upsert_customer(conn, customer, known.named, now).await?;
+        *owner = known.named.or(linked);
+    }
+    Ok(owners)
+}
+
+/// Drafts whose owners are known, and locked where they were free.
+struct Batch<'a> {
+    drafts: Vec<&'a Draft>,
+    owners: Vec<Option<MemberId>>,
+    locked: BTreeMap<MemberId, Owed>,
+    now: DateTime<Utc>,
+}
+
+impl Batch<'_> {
+    /// Writes what can be written. Returns what became of each draft, in their order.
+    async fn write(mut self, conn: &mut Connection, ctx: &Ctx) -> Result<Vec<Fate>, WorkError> {
+        let catalog = ctx.catalog.load(conn).await?;
+        let mut reads: Vec<Option<SubscriptionRead>> = Vec::with_capacity(self.drafts.len());
+        for (draft, owner) in self.drafts.iter().zip(&self.owners) {
+            reads.push(match owner {
+                Some(owner) if !self.locked.contains_key(owner) => None,
+                owner => Some(
+                    draft
+                        .read
+                        .to_stored(conn, ctx, &catalog, *owner, self.now)
+                        .await?,
+                ),
+            });
+        }
+        let written = self.write_over(conn, &reads).await?;
+        self.finish(conn, &written).await?;
+        let mut converged = self.converge(conn, ctx, &catalog, &written).await?;
+        let fates = reads.iter().zip(&self.owners).map(|(read, owner)| match read {
+            None => Fate::Busy,
+            Some(read) if written.contains_key(&read.id) => {
+                let converged = owner.and_then(|owner| converged.remove(&owner));
+                Fate::Written(converged.unwrap_or_default())
+            }
+            Some(_) => Fate::Overtaken,
+        });
+        Ok(fates.collect())
+    }
+
+    /// Writes reads over what was there when they began. Returns what became of those that are stored now.
+    async fn write_over(
+        &self,
+        conn: &mut Connection,
+        reads: &[Option<SubscriptionRead>],
+    ) -> Result<BTreeMap<StripeSubscriptionId, Written>, WorkError> {
+        let mut written = BTreeMap::new();
+        let mut updates = Vec::with_capacity(reads.len());
+        for (draft, read) in self.drafts.iter().zip(reads) {
+            match (draft.mark, read) {
+                (_, None) => {}
+                (Some(mark), Some(read)) => updates.push((read, mark.version)),
+                (None, Some(read)) => {
+                    if insert_subscription(conn, read, self.now).await? {
+                        written.insert(read.id.clone(), Written::Changed { taken_from: None });
+                    }
+                }
+            }
+        }
+        if !updates.is_empty() {
+            written.extend(update_subscriptions(conn, &updates, self.now).await?);
+        }
+        Ok(written)
+    }
+
+    /// Notes with the events of what is written that they are done, and with those who have lost something by it
+    /// that a convergence of their own is due.
+    async fn finish(
+        &self,
+        conn: &mut Connection,
+        written: &BTreeMap<StripeSubscriptionId, Written>,
+    ) -> Result<(), WorkError> {
+        let done = self
+            .drafts
+            .iter()
+            .filter(|draft| written.contains_key(draft.read.id()));
+        let events: Vec<&StripeEventId> = done.flat_map(|draft| &draft.events).collect();
+        if !events.is_empty() {
+            set_events_finished(conn, &events, InboxState::Done, self.now).await?;
+        }
+        for written in written.values() {
+            if let Written::Changed {
+                taken_from: Some(former),
+            } = written
+            {
+                set_converge_due(conn, *former, Trigger::Subscription, self.now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every change is converged in the transaction that writes it: what is as it was left nothing to do. What time
+    /// alone changes is for the clock, and other causes are owed on their own.
+    async fn converge(
+        &mut self,
+        conn: &mut Connection,
+        ctx: &Ctx,
+        catalog: &Catalog,
+        written: &BTreeMap<StripeSubscriptionId, Written>,
+    ) -> Result<BTreeMap<MemberId, Converged>, WorkError> {
+        let mut people = Vec::new();
+        for (draft, owner) in self.drafts.iter().zip(&self.owners) {
+            let changed = matches!(written.get(draft.read.id()), Some(Written::Changed { .. }));
+            // Once, however many of their subscriptions have changed.
+            if let Some(owner) = owner.filter(|_| changed)
+                && let Some(owed) = self.locked.remove(&owner)
+            {
+                people.push((owner, owed));
+            }
+        }
+        if people.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let converged = converge_locked(conn, ctx, catalog, &people, Trigger::Subscription, self.now).await?;
+        let members = people.into_iter().map(|(member_id, _)| member_id);
+        Ok(members.zip(converged).collect())
+    }
+}
+
+impl Writer {
+    fn take(&self) -> Vec<Request> {
+        let mut waiting = self.waiting();
+        let count = waiting.len().min(MOST);
+        waiting.drain(..count).collect()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,212 @@
+//! Reads that come in together are written together; and what goes wrong for one of them goes wrong for nobody else.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use rolecall_db::{Transaction, members::lock_member};
+use rolecall_domain::ids::MemberId;
+use rolecall_sandbox::stripe::story::Action;
+use rolecall_worker::{
+    error::WorkError,
+    sync::{Hint, Synced, sync_subscription},
+};
+use tokio::task::JoinSet;
+
+use crate::support::{
+    Person, World,
+    plans::{COUNCIL, PATRON, member_role},
+    soon, until,
+};
+
+/// Syncs that run, by their subscriptions.
+type Syncs = JoinSet<(String, Result<Synced, WorkError>)>;
+
+impl World {
+    async fn ended_members(&self, count: usize) -> Vec<(Person, String)> {
+        let mut people = Vec::new();
+        for _ in 0..count {
+            people.push(self.council_member().await);
+        }
+        for (_, subscription) in &people {
+            self.silently(subscription, &Action::Cancel);
+        }
+        people
+    }
+
+    fn sync<'a>(&self, syncs: &mut Syncs, subscriptions: impl IntoIterator<Item = &'a String>) {
+        for subscription in subscriptions {
+            let (worker, subscription) = (Arc::clone(&self.worker), subscription.clone());
+            // Whatever was read before, it is read again.
+            let seen_at = DateTime::<Utc>::MAX_UTC;
+            syncs.spawn(async move {
+                let id = subscription.parse().unwrap();
+                let outcome = sync_subscription(&worker, &id, Hint::seen(seen_at)).await;
+                (subscription, outcome)
+            });
+        }
+    }
+
+    /// Somebody else is at work on these people until it is dropped.
+    async fn hold(&self, people: &[MemberId]) -> Transaction {
+        let mut tx = self.worker.db.begin().await.unwrap();
+        for member_id in people {
+            lock_member(&mut tx, *member_id).await.unwrap();
+        }
+        tx
+    }
+
+    async fn waits_for_locks(&self, count: usize) {
+        let waiting = async || {
+            self.rows(
+                "SELECT to_jsonb(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .await
+            .len()
+        };
+        until(async || waiting().await == count).await;
+    }
+
+    /// The first two of them come to a stop while they write, and the others after they were read.
+    async fn gather(&self, people: &[(Person, String)]) -> (Transaction, Syncs) {
+        let (first, others) = people.split_at(2);
+        let held: Vec<MemberId> = first.iter().map(|(person, _)| person.id).collect();
+        let gate = self.hold(&held).await;
+        let mut syncs = Syncs::new();
+        self.sync(&mut syncs, first.iter().map(|(_, subscription)| subscription));
+        self.waits_for_locks(2).await;
+        self.sync(&mut syncs, others.iter().map(|(_, subscription)| subscription));
+        let all = i64::try_from(others.len()).unwrap();
+        until(async || self.worker.metrics.unwritten_reads.get() == all).await;
+        (gate, syncs)
+    }
+
+    /// In how many commits the subscriptions were last written.
+    async fn commits(&self) -> usize {
+        let writers = self.rows("SELECT to_jsonb(xmin::text) FROM subscriptions").await;
+        let distinct: BTreeSet<String> = writers.iter().map(ToString::to_string).collect();
+        distinct.len()
+    }
+
+    async fn losses(&self) -> usize {
+        self.rows("SELECT detail FROM audit_log WHERE action = 'roles.change' AND detail->'lost' <> '[]'")
+            .await
+            .len()
+    }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_written_is_written_in_few_commits_and_each_person_once() {
+    let world = World::start().await;
+    let people = world.ended_members(10).await;
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        let (subscription, outcome) = synced.unwrap();
+        assert_eq!(outcome.unwrap(), Synced::Read, "{subscription}");
+    }
+    assert_eq!(world.commits().await, 3, "two alone, and the rest together");
+    world.settle().await;
+    for (person, subscription) in &people {
+        assert_eq!(world.roles(person), [].into(), "{subscription}");
+    }
+    assert_eq!(world.losses().await, people.len());
+}
+
+#[tokio::test]
+async fn whoever_somebody_else_is_at_work_on_keeps_nobody_waiting() {
+    let world = World::start().await;
+    let people = world.ended_members(8).await;
+    let (busy, subscription) = &people[7];
+    let other = world.hold(&[busy.id]).await;
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    for _ in 0..7 {
+        let (done, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+        assert_ne!(done, *subscription);
+        assert_eq!(outcome.unwrap(), Synced::Read, "{done}");
+    }
+    other.rollback().await.unwrap();
+    let (done, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+    assert_eq!((done, outcome.unwrap()), (subscription.clone(), Synced::Read));
+    world.settle().await;
+    assert_eq!(world.roles(busy), [].into());
+    assert_eq!(world.losses().await, 8);
+}
+
+#[tokio::test]
+async fn what_postgres_refuses_of_one_is_the_failure_of_that_one_alone() {
+    let world = World::start().await;
+    let people = world.ended_members(8).await;
+    world
+        .postgres
+        .tamper(
+            "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               IF NEW.id = (SELECT max(id) FROM subscriptions) THEN RAISE EXCEPTION 'refused'; END IF;
+               RETURN NEW; END $$;
+             CREATE TRIGGER refused BEFORE UPDATE ON subscriptions FOR EACH ROW EXECUTE FUNCTION refused()",
+        )
+        .await
+        .unwrap();
+    let refused = people.iter().map(|(_, subscription)| subscription).max().unwrap();
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        let (subscription, outcome) = synced.unwrap();
+        assert_eq!(
+            outcome.is_err(),
+            subscription == *refused,
+            "{subscription}: {outcome:?}"
+        );
+    }
+    world.settle().await;
+    for (person, subscription) in &people {
+        let roles = if subscription == refused {
+            [member_role()].into()
+        } else {
+            [].into()
+        };
+        assert_eq!(world.roles(person), roles, "{subscription}");
+    }
+}
+
+#[tokio::test]
+async fn two_subscriptions_of_one_person_that_end_together_are_converged_once() {
+    let world = World::start().await;
+    let mut people = world.ended_members(3).await;
+    let (person, council) = world.council_member().await;
+    let patron = world.buy(&person, PATRON);
+    world.follow().await;
+    for subscription in [council, patron] {
+        world.silently(&subscription, &Action::Cancel);
+        people.push((person.clone(), subscription));
+    }
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        assert_eq!(synced.unwrap().1.unwrap(), Synced::Read);
+    }
+    world.settle().await;
+    assert_eq!(world.roles(&person), [].into());
+    assert_eq!(world.losses().await, 4, "each person lost what they had once");
+}
+
+#[tokio::test]
+async fn new_customers_that_come_together_are_linked_and_given_their_roles() {
+    let world = World::start().await;
+    let mut people = world.ended_members(2).await;
+    for _ in 0..6 {
+        let person = world.person().await;
+        let subscription = world.buy(&person, COUNCIL);
+        people.push((person, subscription));
+    }
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        assert_eq!(synced.unwrap().1.unwrap(), Synced::Read);
+    }
+    world.settle().await;
+    for (person, subscription) in &people[2..] {
+        assert_eq!(world.roles(person), [member_role()].into(), "{subscription}");
+    }
+}
