@@ -22,7 +22,8 @@ struct Args {
     check_config: bool,
 }
 
-#[tokio::main]
+// One thread: the work is waiting, and a second one would be woken up for every answer of the first.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let config = match WorkerConfig::from_env(&Env::from_process()) {
