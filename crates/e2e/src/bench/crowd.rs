@@ -13,7 +13,7 @@ use rolecall_sandbox::{
 
 use crate::bench::{
     ground::{Ground, PRICES},
-    http::blast,
+    http::{blast, pace},
     sql,
     webhooks::{Event, requests},
 };
@@ -120,6 +120,22 @@ pub(crate) async fn send(ground: &Ground, prefix: &str, people: &[Person]) -> an
         .collect::<anyhow::Result<Vec<_>>>()?;
     let requests = requests(prefix, &events);
     blast(ground.api()?, &requests, 16).await?;
+    Ok(())
+}
+
+/// The same, so many a second.
+pub(crate) async fn send_slowly(
+    ground: &Ground,
+    prefix: &str,
+    people: &[Person],
+    per_second: u32,
+) -> anyhow::Result<()> {
+    let events = people
+        .iter()
+        .map(|person| person.event(ground))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let requests = requests(prefix, &events);
+    pace(ground.api()?, &requests, per_second, 1).await?;
     Ok(())
 }
 

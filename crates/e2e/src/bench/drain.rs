@@ -1,4 +1,5 @@
-//! Working a backlog off: events a second, beside the same statements from a client that does nothing else.
+//! Working a backlog off: events a second, beside a client that does nothing but say what the worker says to Postgres
+//! for as many events, each in transactions of its own.
 
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::bench::{
 const BEFORE: &str = "rolecall_bench_before";
 /// Where it is done again.
 const AGAIN: &str = "rolecall_bench_again";
+
+/// So many a second come alone, each of them.
+const ALONE: u32 = 100;
 
 /// Whether the events of a backlog change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +144,13 @@ impl<'a> Drain<'a> {
     }
 
     async fn fill(&mut self, load: Load) -> anyhow::Result<String> {
+        let prefix = self.prepare_load(load).await?;
+        crowd::send(self.ground, &prefix, &self.people).await?;
+        Ok(prefix)
+    }
+
+    /// Ends the worker, and lets happen what the events will be about. Returns how their ids begin.
+    async fn prepare_load(&mut self, load: Load) -> anyhow::Result<String> {
         self.ground.stop_worker().await.or_else(|error| {
             // Ended after the run before.
             if self.ground.stack.worker.id().is_ok() {
@@ -155,12 +166,15 @@ impl<'a> Drain<'a> {
         }
         self.runs_made += 1;
         let pooled = if self.pooler.is_some() { "P" } else { "D" };
-        let prefix = format!("{pooled}{}{}x", load.letter(), self.runs_made);
-        crowd::send(self.ground, &prefix, &self.people).await?;
-        Ok(prefix)
+        Ok(format!("{pooled}{}{}x", load.letter(), self.runs_made))
     }
 
     async fn work_off(&mut self, prefix: &str) -> anyhow::Result<(Duration, f64)> {
+        self.start_worker()?;
+        self.end(prefix).await
+    }
+
+    fn start_worker(&mut self) -> anyhow::Result<()> {
         let database = self.database(NAME)?;
         let mode = if self.pooler.is_some() {
             "transaction"
@@ -174,7 +188,11 @@ impl<'a> Drain<'a> {
             ("DATABASE_MAX_CONNECTIONS", &pool),
             // What a backlog costs, not what happens to fall due meanwhile.
             ("ENABLE_CRON_JOBS", "false"),
-        ])?;
+        ])
+    }
+
+    /// Waits until all is done, and ends the worker.
+    async fn end(&mut self, prefix: &str) -> anyhow::Result<(Duration, f64)> {
         self.ground.drained(&["stripe-events"]).await?;
         let cpu = self.ground.usage.cpu_seconds(self.ground.stack.worker.id()?)?;
         self.ground.stop_worker().await?;
@@ -210,30 +228,34 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// Works one backlog off while Postgres notes every statement. The state of before is kept, so that the same
-    /// work can be done again.
+    /// Has as many events done one after the other while Postgres notes every statement: what an event costs that
+    /// comes alone. The state of before is kept, so that the same work can be done again.
     async fn capture(&mut self, load: Load) -> anyhow::Result<Capture> {
-        let prefix = self.fill(load).await?;
+        let prefix = self.prepare_load(load).await?;
         let server = self.ground.machine.postgres.clone();
         // A database is copied only while nobody is connected to it.
         stop(&mut self.ground.stack.api, "api").await?;
         sql::copy_database(&server, NAME, BEFORE).await?;
-        // A pooler keeps its sessions, and a setting of the database counts for new ones only.
-        let begin = log_size(&server).await?;
-        sql::ask(
-            &server,
-            &format!("ALTER DATABASE {NAME} SET log_statement = 'all'"),
-        )
-        .await?;
-        self.work_off(&prefix).await?;
-        sql::ask(&server, &format!("ALTER DATABASE {NAME} RESET log_statement")).await?;
-        sql::end_sessions(&server, NAME).await?;
         self.ground.stack.api = self.ground.stack.start_another("api", "api")?;
         self.ground
             .stack
             .api
             .wait_ready(&self.ground.stack.client)
             .await?;
+        // A pooler keeps its sessions, and a setting of the database counts for new ones only.
+        sql::end_sessions(&server, NAME).await?;
+        let begin = log_size(&server).await?;
+        sql::ask(
+            &server,
+            &format!("ALTER DATABASE {NAME} SET log_statement = 'all'"),
+        )
+        .await?;
+        self.start_worker()?;
+        self.ground.worker_ready().await?;
+        crowd::send_slowly(self.ground, &prefix, &self.people, ALONE).await?;
+        self.end(&prefix).await?;
+        sql::ask(&server, &format!("ALTER DATABASE {NAME} RESET log_statement")).await?;
+        sql::end_sessions(&server, NAME).await?;
 
         let end = log_size(&server).await?;
         let read = format!(
