@@ -17,6 +17,8 @@ pub struct Metrics {
     pub subscription_reads: IntCounter,
     /// Hints that needed no read of their own.
     pub covered_hints: IntCounter,
+    /// Events that no webhook had brought, and that the sweep found in Stripe's list.
+    pub swept_events: IntCounter,
     /// Reads that wait for a connection to Postgres to be written on.
     pub unwritten_reads: IntGauge,
     events: IntCounterVec,
@@ -99,6 +101,10 @@ impl Metrics {
             subscription_reads: counter(
                 "rolecall_worker_subscription_reads_total",
                 "Reads of subscriptions from Stripe",
+            )?,
+            swept_events: counter(
+                "rolecall_worker_swept_events_total",
+                "Events that no webhook had brought and the sweep found",
             )?,
             unwritten_reads: gauge(
                 "rolecall_worker_unwritten_reads",

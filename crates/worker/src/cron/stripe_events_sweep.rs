@@ -42,6 +42,9 @@ const FIRST_LOOK_BACK: TimeDelta = TimeDelta::days(1);
 pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     let mut tally = Tally::default();
     let swept = sweep(ctx, &mut tally).await;
+    ctx.metrics
+        .swept_events
+        .inc_by(u64::try_from(tally.taken_in).unwrap_or(u64::MAX));
     if tally.taken_in > 0 {
         tracing::info!(
             events.taken_in = tally.taken_in,

@@ -133,6 +133,8 @@ async fn a_tenth_of_all_webhooks_is_lost_and_everybody_gets_their_role() {
     let [listed, missing, taken_in] = world.sweep_events().await;
     assert_eq!(listed, lost.len() + told.len());
     assert!(missing == taken_in && missing > 0, "{missing} {taken_in}");
+    let counted = world.worker.metrics.swept_events.get();
+    assert_eq!(usize::try_from(counted).unwrap(), taken_in);
     world.settle().await;
     world.assert_all_have_the_role(&people);
     assert_eq!(world.mail.messages().len(), 8, "each was welcomed once");
