@@ -310,6 +310,10 @@ impl Batch<'_> {
                 taken_from: Some(former),
             } = written
             {
+                if self.drafts.len() > 1 {
+                    // Somebody would be waited for while others are held.
+                    return Err(WorkError::Contended(format!("member {former}")));
+                }
                 set_converge_due(conn, *former, Trigger::Subscription, self.now).await?;
             }
         }

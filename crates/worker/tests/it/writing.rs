@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{Transaction, members::lock_member};
 use rolecall_domain::ids::MemberId;
-use rolecall_sandbox::stripe::story::Action;
+use rolecall_sandbox::stripe::{story::Action, world::Metadata};
 use rolecall_worker::{
     error::WorkError,
     sync::{Hint, Synced, sync_subscription},
@@ -209,4 +209,37 @@ async fn new_customers_that_come_together_are_linked_and_given_their_roles() {
     for (person, subscription) in &people[2..] {
         assert_eq!(world.roles(person), [member_role()].into(), "{subscription}");
     }
+}
+
+#[tokio::test]
+async fn whoever_loses_a_subscription_is_not_waited_for_while_others_are_held() {
+    let world = World::start().await;
+    let people = world.ended_members(6).await;
+    let (former, moving) = world.council_member().await;
+    let owner = world.person().await;
+    let metadata = Metadata::from([("rolecall_member_id".to_owned(), owner.id.to_string())]);
+    world.stripe.with(|stripe| {
+        stripe.subscriptions.get_mut(&moving).unwrap().metadata = metadata;
+    });
+    let everybody: Vec<_> = people
+        .iter()
+        .cloned()
+        .chain([(owner.clone(), moving.clone())])
+        .collect();
+    let busy = world.hold(&[former.id]).await;
+    let (gate, mut syncs) = world.gather(&everybody).await;
+    gate.rollback().await.unwrap();
+    for _ in &people {
+        let (done, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+        assert_ne!(done, moving);
+        assert_eq!(outcome.unwrap(), Synced::Read, "{done}");
+    }
+    busy.rollback().await.unwrap();
+    let (_, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+    assert_eq!(outcome.unwrap(), Synced::Read);
+    world.settle().await;
+    world.advance(TimeDelta::minutes(1));
+    world.sweep().await;
+    assert_eq!(world.roles(&owner), [member_role()].into());
+    assert_eq!(world.roles(&former), [].into());
 }
