@@ -11,10 +11,9 @@ use crate::term::Ctx;
 /// Less than the timeout of any job of ours.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// When one that has waited so long comes again.
-const AGAIN: Duration = Duration::from_secs(1);
-
-/// Waits for what has to come before a job is begun; or says when the job is to come again.
+/// Waits for what has to come before a job is begun; or says that the job is to come again at once, behind all
+/// others. Of a burst many have waited so long at the same moment: would they stay away for a while, Discord's next
+/// windows would go by unused.
 pub(crate) async fn wait_for<T>(ctx: &Ctx, coming: impl Future<Output = T>) -> Result<T, JobError> {
     let draining = ctx.bot.shutdown.draining();
     tokio::select! {
@@ -22,6 +21,6 @@ pub(crate) async fn wait_for<T>(ctx: &Ctx, coming: impl Future<Output = T>) -> R
         // First: from here on nothing is begun.
         () = draining.cancelled() => Err(JobError::Snooze(Duration::ZERO)),
         came = coming => Ok(came),
-        () = sleep(LONGEST) => Err(JobError::Snooze(AGAIN)),
+        () = sleep(LONGEST) => Err(JobError::Snooze(Duration::ZERO)),
     }
 }
