@@ -78,13 +78,11 @@ enum Answer {
     Alone(Box<Draft>),
 }
 
-/// What became of one draft among several.
+/// What became of a draft.
 #[derive(Debug)]
 enum Fate {
-    /// Written, with what is left to be told.
-    Written(Converged),
-    /// Another read was faster.
-    Overtaken,
+    /// Written, with what is left to be told; or not, because another read was faster.
+    Decided(Option<Converged>),
     /// Somebody else is writing about its person.
     Busy,
 }
@@ -118,35 +116,33 @@ pub(super) async fn write(ctx: &Ctx, draft: Draft) -> Result<Option<Converged>, 
 }
 
 async fn write_batch(ctx: &Ctx, batch: Vec<Request>) {
-    let (drafts, mut answers): (Vec<Draft>, Vec<_>) = batch
+    let (drafts, answers): (Vec<Draft>, Vec<_>) = batch
         .into_iter()
         .map(|request| (request.draft, request.answer))
         .unzip();
-    if let [draft] = &*drafts
-        && let Some(answer) = answers.pop()
-    {
-        let result = write_alone(ctx, draft).await;
-        // Nobody there to hear it: written is written.
-        answer.send(Answer::Tried(result)).ok();
-        return;
-    }
-    // The fault of one must not be taken for the fault of whoever writes for it.
-    let together = AssertUnwindSafe(write_together(ctx, &drafts)).catch_unwind();
-    let fates = match together.await {
-        Ok(Ok(fates)) => fates,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "reads could not be written together; each is tried by itself");
-            Vec::new()
+    let tried = async {
+        match &*drafts {
+            [draft] => vec![write_alone(ctx, draft).await.map(Fate::Decided)],
+            drafts => match write_together(ctx, drafts).await {
+                Ok(fates) => fates.into_iter().map(Ok).collect(),
+                Err(error) => {
+                    tracing::debug!(%error, "reads could not be written together; each is tried by itself");
+                    Vec::new()
+                }
+            },
         }
-        Err(_) => Vec::new(),
     };
-    let mut fates = fates.into_iter();
+    // The fault of one must not be taken for the fault of whoever writes for it: after a panic, too, each is tried
+    // by itself.
+    let tried = AssertUnwindSafe(tried).catch_unwind().await.unwrap_or_default();
+    let mut tried = tried.into_iter();
     for (draft, answer) in drafts.into_iter().zip(answers) {
-        let told = match fates.next() {
-            Some(Fate::Written(converged)) => Answer::Tried(Ok(Some(converged))),
-            Some(Fate::Overtaken) => Answer::Tried(Ok(None)),
-            Some(Fate::Busy) | None => Answer::Alone(Box::new(draft)),
+        let told = match tried.next() {
+            Some(Ok(Fate::Decided(written))) => Answer::Tried(Ok(written)),
+            Some(Err(error)) => Answer::Tried(Err(error)),
+            Some(Ok(Fate::Busy)) | None => Answer::Alone(Box::new(draft)),
         };
+        // Nobody there to hear it: written is written.
         answer.send(told).ok();
     }
 }
@@ -167,16 +163,12 @@ async fn write_alone(ctx: &Ctx, draft: &Draft) -> Result<Option<Converged>, Work
         locked,
         now,
     };
-    match batch.write(&mut tx, ctx).await?.pop() {
-        Some(Fate::Written(converged)) => {
-            tx.commit().await?;
-            Ok(Some(converged))
-        }
-        Some(Fate::Overtaken | Fate::Busy) | None => {
-            tx.rollback().await?;
-            Ok(None)
-        }
+    if let Some(Fate::Decided(Some(converged))) = batch.write(&mut tx, ctx).await?.pop() {
+        tx.commit().await?;
+        return Ok(Some(converged));
     }
+    tx.rollback().await?;
+    Ok(None)
 }
 
 /// Writes several drafts, and waits for nobody.
@@ -258,9 +250,9 @@ impl Batch<'_> {
             None => Fate::Busy,
             Some(read) if written.contains_key(&read.id) => {
                 let converged = owner.and_then(|owner| converged.remove(&owner));
-                Fate::Written(converged.unwrap_or_default())
+                Fate::Decided(Some(converged.unwrap_or_default()))
             }
-            Some(_) => Fate::Overtaken,
+            Some(_) => Fate::Decided(None),
         });
         Ok(fates.collect())
     }
