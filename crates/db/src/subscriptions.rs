@@ -206,25 +206,16 @@ pub async fn insert_subscription(
     Ok(done.rows_affected() == 1)
 }
 
-/// What became of a write over a certain version.
+/// What a read that was written said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// Another read was faster: this one must be made again.
-    Overtaken,
-    /// It was written, and says what was known already.
+    /// What was known already.
     Unchanged,
-    /// It was written, and says something new.
+    /// Something new.
     Changed {
         /// Whose it was, if it has become somebody else's.
         taken_from: Option<MemberId>,
     },
-}
-
-impl Written {
-    /// Whether the read is what is stored now.
-    pub const fn is_stored(self) -> bool {
-        !matches!(self, Self::Overtaken)
-    }
 }
 
 /// Writes reads, each over the version that was there when it began. Those that are not answered for were overtaken.

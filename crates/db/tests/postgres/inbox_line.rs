@@ -365,7 +365,7 @@ async fn the_last_write_of_each_subscription_is_told() {
         update_subscription(&mut tx, &read("sub_2"), 1, at(0))
             .await
             .unwrap()
-            .is_stored()
+            .is_some()
     );
     let ids = [parse("sub_2"), parse("sub_9")];
     let found = list_last_writes(&mut tx, &ids.each_ref()).await.unwrap();

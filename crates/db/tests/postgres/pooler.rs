@@ -112,11 +112,7 @@ async fn live(database: &Database, n: u32) -> Result<(), DbError> {
         quantity: 2 * read.quantity,
         ..read
     };
-    assert!(
-        update_subscription(&mut tx, &doubled, 1, at(1))
-            .await?
-            .is_stored()
-    );
+    assert!(update_subscription(&mut tx, &doubled, 1, at(1)).await?.is_some());
     insert_member_guild(&mut tx, guild(1), user(n.into()), member_id).await?;
     let desired = BTreeMap::from([(role(n.into()), std::collections::BTreeSet::new())]);
     set_desired(&mut tx, guild(1), user(n.into()), &desired, None).await?;

@@ -248,16 +248,14 @@ pub(crate) async fn subscribe(tx: &mut Transaction, read: &SubscriptionRead) {
     assert!(insert_subscription(tx, read, at(0)).await.unwrap());
 }
 
-/// Writes one read over the version that was there when it began.
+/// Writes one read over the version that was there when it began; `None` if another read was faster.
 pub(crate) async fn update_subscription(
     conn: &mut Connection,
     read: &SubscriptionRead,
     version: i64,
     now: DateTime<Utc>,
-) -> Result<Written, DbError> {
+) -> Result<Option<Written>, DbError> {
     let written = update_subscriptions(conn, &[(read, version)], now).await?;
     assert!(written.iter().all(|(id, _)| *id == read.id));
-    Ok(written
-        .first()
-        .map_or(Written::Overtaken, |(_, written)| *written))
+    Ok(written.first().map(|(_, written)| *written))
 }

@@ -96,11 +96,12 @@ pub(super) async fn write(ctx: &Ctx, draft: Draft) -> Result<Option<Converged>, 
         tokio::select! {
             biased;
             answer = &mut answered => break answer,
-            Ok(_turn) = ctx.writer.turns.acquire() => {
+            Ok(turn) = ctx.writer.turns.acquire() => {
                 let batch = ctx.writer.take();
                 ctx.metrics.unwritten_reads.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
                 if batch.is_empty() {
-                    // Somebody is writing for us.
+                    // Somebody is writing for us, and the turn is for whoever comes next.
+                    drop(turn);
                     break answered.await;
                 }
                 write_batch(ctx, batch).await;
@@ -341,10 +342,13 @@ impl Batch<'_> {
 }
 
 impl Writer {
+    /// What is written next, in the order in which every worker writes, so that two do not wait for each other.
     fn take(&self) -> Vec<Request> {
         let mut waiting = self.waiting();
         let count = waiting.len().min(MOST);
-        waiting.drain(..count).collect()
+        let mut batch: Vec<Request> = waiting.drain(..count).collect();
+        batch.sort_by(|a, b| a.draft.read.id().cmp(b.draft.read.id()));
+        batch
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Request>> {

@@ -214,7 +214,8 @@ async fn while_stripe_is_away_the_events_wait_and_spend_no_attempts() {
     let tried = world
         .rows("SELECT to_jsonb(t) FROM inbox t WHERE attempts > 0")
         .await;
-    assert!((1..=40).contains(&tried.len()), "{} were tried", tried.len());
+    // No more than ran when it began (48), and the scouts.
+    assert!((1..=60).contains(&tried.len()), "{} were tried", tried.len());
     assert!(
         tried.iter().all(|row| row["attempts"] == 1),
         "one event was tried again and again"

@@ -1,22 +1,25 @@
 //! Reads that come in together are written together; and what goes wrong for one of them goes wrong for nobody else.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rolecall_db::{Transaction, members::lock_member};
+use rolecall_db::{Transaction, member_guilds::lock_member_guild, members::lock_member};
 use rolecall_domain::ids::MemberId;
 use rolecall_sandbox::stripe::{story::Action, world::Metadata};
 use rolecall_worker::{
     error::WorkError,
     sync::{Hint, Synced, sync_subscription},
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::support::{
     Person, World,
-    plans::{COUNCIL, PATRON, member_role},
+    plans::{COUNCIL, PATRON, guild, member_role},
     soon, until,
 };
+
+/// A statement that waits for a lock for ten seconds fails, and then each is tried alone in any case.
+const BEFORE_LOCKS_ARE_GIVEN_UP: Duration = Duration::from_secs(8);
 
 /// Syncs that run, by their subscriptions.
 type Syncs = JoinSet<(String, Result<Synced, WorkError>)>;
@@ -122,7 +125,8 @@ async fn whoever_somebody_else_is_at_work_on_keeps_nobody_waiting() {
     let (gate, mut syncs) = world.gather(&people).await;
     gate.rollback().await.unwrap();
     for _ in 0..7 {
-        let (done, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+        let done = timeout(BEFORE_LOCKS_ARE_GIVEN_UP, syncs.join_next()).await;
+        let (done, outcome) = done.expect("somebody is waited for").unwrap().unwrap();
         assert_ne!(done, *subscription);
         assert_eq!(outcome.unwrap(), Synced::Read, "{done}");
     }
@@ -230,7 +234,8 @@ async fn whoever_loses_a_subscription_is_not_waited_for_while_others_are_held() 
     let (gate, mut syncs) = world.gather(&everybody).await;
     gate.rollback().await.unwrap();
     for _ in &people {
-        let (done, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+        let done = timeout(BEFORE_LOCKS_ARE_GIVEN_UP, syncs.join_next()).await;
+        let (done, outcome) = done.expect("somebody is waited for").unwrap().unwrap();
         assert_ne!(done, moving);
         assert_eq!(outcome.unwrap(), Synced::Read, "{done}");
     }
@@ -242,4 +247,33 @@ async fn whoever_loses_a_subscription_is_not_waited_for_while_others_are_held() 
     world.sweep().await;
     assert_eq!(world.roles(&owner), [member_role()].into());
     assert_eq!(world.roles(&former), [].into());
+}
+
+#[tokio::test]
+async fn those_who_are_written_for_keep_nobody_from_writing() {
+    let world = World::start().await;
+    let mut people = world.ended_members(7).await;
+    let (newcomer, subscription) = people.pop().unwrap();
+    let (slow, _) = &people[5];
+    let mut elsewhere = world.worker.db.begin().await.unwrap();
+    lock_member_guild(&mut elsewhere, guild(), slow.user)
+        .await
+        .unwrap();
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    for _ in 0..2 {
+        soon(syncs.join_next()).await.unwrap().unwrap().1.unwrap();
+    }
+    // All the others are in one batch, which waits for a row of one of them.
+    world.waits_for_locks(1).await;
+    world.sync(&mut syncs, [&subscription]);
+    let (done, outcome) = soon(syncs.join_next()).await.unwrap().unwrap();
+    assert_eq!((done, outcome.unwrap()), (subscription, Synced::Read));
+    elsewhere.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        synced.unwrap().1.unwrap();
+    }
+    world.settle().await;
+    assert_eq!(world.roles(&newcomer), [].into());
+    assert_eq!(world.losses().await, 7);
 }
