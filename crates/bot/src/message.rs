@@ -24,7 +24,7 @@ const LONGEST_NONCE: usize = 25;
 /// Writes the message. One that did not leave is the worker's to send again.
 pub(crate) async fn run(ctx: Arc<Ctx>, job: SendDirectMessage, attempt: Attempt) -> Result<(), JobError> {
     // While Discord is away the worker is told so: it knows other ways to reach somebody.
-    let _place = wait_for(&ctx, ctx.places.take(Desk::Messages)).await?;
+    let _place = wait_for(&ctx.bot.shutdown.draining(), ctx.places.take(Desk::Messages)).await?;
     let result = match write(&ctx, &job).await {
         Ok(()) => MessageResult::Sent,
         // From here on nobody must hear anything from us, Redis included. The job goes to the next holder.

@@ -47,7 +47,7 @@ pub(crate) fn registry() -> Registry<Ctx> {
 }
 
 async fn run(ctx: Arc<Ctx>, command: ApplyRoles, attempt: Attempt) -> Result<(), JobError> {
-    let Some((turn, _place)) = wait_for(&ctx, turn(&ctx, &command)).await? else {
+    let Some((turn, _place)) = wait_for(&ctx.bot.shutdown.draining(), turn(&ctx, &command)).await? else {
         superseded(&ctx, &command);
         return Ok(());
     };
@@ -143,7 +143,7 @@ fn superseded(ctx: &Ctx, command: &ApplyRoles) {
 async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) -> Result<(), JobError> {
     // Where nobody is answered, that says nothing about this command: it waits with all the others.
     if matches!(&halt, Halt::Call(CallError::Discord(error)) if error.class() == ErrorClass::Unavailable)
-        && wait_for(ctx, ctx.bot.outage.is_general()).await?
+        && wait_for(&ctx.bot.shutdown.draining(), ctx.bot.outage.is_general()).await?
     {
         return Err(JobError::Snooze(AFTER_OUTAGE));
     }
