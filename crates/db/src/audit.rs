@@ -1,11 +1,17 @@
 //! What was done, by whom: `audit_log`. Ids only; no names, addresses or tokens.
 
+use std::slice;
+
 use chrono::{DateTime, Utc};
 use rolecall_domain::ids::{AuditId, MemberId};
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::{Connection, DbError, error::one_row};
+use crate::{
+    Connection, DbError,
+    error::{rows_affected, rows_written},
+};
 
 /// One line of the audit log.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,20 +34,39 @@ pub struct AuditLine<'a> {
 
 /// Adds a line.
 pub async fn insert_audit_line(conn: &mut Connection, line: &AuditLine<'_>) -> Result<(), DbError> {
+    insert_audit_lines(conn, slice::from_ref(line)).await
+}
+
+/// Adds lines.
+#[expect(
+    clippy::as_conversions,
+    reason = "how sqlx is told the type of a parameter: nothing is converted"
+)]
+pub async fn insert_audit_lines(conn: &mut Connection, lines: &[AuditLine<'_>]) -> Result<(), DbError> {
+    let ids: Vec<Uuid> = lines.iter().map(|line| line.id.as_uuid()).collect();
+    let times: Vec<DateTime<Utc>> = lines.iter().map(|line| line.at).collect();
+    let actors: Vec<&str> = lines.iter().map(|line| line.actor).collect();
+    let actions: Vec<&str> = lines.iter().map(|line| line.action).collect();
+    let members: Vec<Option<Uuid>> = lines
+        .iter()
+        .map(|line| line.member_id.map(MemberId::as_uuid))
+        .collect();
+    let subjects: Vec<&str> = lines.iter().map(|line| line.subject).collect();
+    let details: Vec<&Value> = lines.iter().map(|line| &line.detail).collect();
     let done = sqlx::query!(
         "INSERT INTO audit_log (id, at, actor, action, member_id, subject, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        line.id.as_uuid(),
-        line.at,
-        line.actor,
-        line.action,
-        line.member_id.map(MemberId::as_uuid),
-        line.subject,
-        line.detail,
+         SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::jsonb[])",
+        &ids,
+        &times,
+        &actors as &[&str],
+        &actions as &[&str],
+        &members as &[Option<Uuid>],
+        &subjects as &[&str],
+        &details as &[&Value],
     )
     .execute(conn)
     .await?;
-    one_row("audit_log", &done)
+    rows_written("audit_log", rows_affected(&done), lines.len())
 }
 
 /// A line as staff reads it. Its JSON is a contract: the API prints it.

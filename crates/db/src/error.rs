@@ -34,13 +34,15 @@ pub enum DbError {
         /// What is wrong with the value.
         detail: String,
     },
-    /// A write that must hit one row hit another number of rows.
-    #[error("expected to write one row of {table}, wrote {rows}")]
+    /// A write that must hit a number of rows hit another.
+    #[error("expected to write {expected} rows of {table}, wrote {rows}")]
     RowCount {
         /// The table.
         table: &'static str,
         /// The rows that were written.
-        rows: u64,
+        rows: usize,
+        /// The rows that there should have been.
+        expected: usize,
     },
 }
 
@@ -90,9 +92,24 @@ fn is_outage(error: &sqlx::Error) -> bool {
 
 /// Errs unless exactly one row was written.
 pub(crate) fn one_row(table: &'static str, done: &sqlx::postgres::PgQueryResult) -> Result<(), DbError> {
-    match done.rows_affected() {
-        1 => Ok(()),
-        rows => Err(DbError::RowCount { table, rows }),
+    rows_written(table, rows_affected(done), 1)
+}
+
+/// How many rows a statement wrote.
+pub(crate) fn rows_affected(done: &sqlx::postgres::PgQueryResult) -> usize {
+    usize::try_from(done.rows_affected()).unwrap_or(usize::MAX)
+}
+
+/// Errs unless exactly so many rows were written.
+pub(crate) fn rows_written(table: &'static str, rows: usize, expected: usize) -> Result<(), DbError> {
+    if rows == expected {
+        Ok(())
+    } else {
+        Err(DbError::RowCount {
+            table,
+            rows,
+            expected,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use rolecall_queue::jobs::Lane;
 use crate::{
     Connection, DbError,
     convert::{Snowflake, uuids},
-    error::one_row,
+    error::{one_row, rows_written},
 };
 
 /// How a person stands in a server.
@@ -96,8 +96,12 @@ pub struct MemberGuild {
 }
 
 /// A new revision that is owed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due<'a> {
+    /// The server.
+    pub guild_id: GuildId,
+    /// The person's account.
+    pub user_id: DiscordUserId,
     /// Whether somebody is waiting for it.
     pub lane: Lane,
     /// Why.
@@ -217,30 +221,38 @@ pub async fn lock_member_guilds(
     rows.into_iter().map(|row| member_guild!(row)).collect()
 }
 
-/// Makes a new revision due, which counts as sent once: the caller sends it after the commit. Returns the
-/// row as it is then.
-pub async fn set_due(
-    conn: &mut Connection,
-    guild_id: GuildId,
-    user_id: DiscordUserId,
-    due: &Due<'_>,
-) -> Result<MemberGuild, DbError> {
-    let row = sqlx::query!(
-        "UPDATE member_guilds
-         SET revision = revision + 1, state = 'due', blocked_reason = NULL, lane = $3, reason = $4,
-             join_wanted = join_wanted OR $5, send_at = $6, sends = 1
-         WHERE guild_id = $1 AND user_id = $2
-         RETURNING *",
-        guild_id.to_sql(),
-        user_id.to_sql(),
-        lane_to_sql(due.lane),
-        due.reason,
-        due.join_wanted,
-        due.send_at,
+/// Makes new revisions due, which count as sent once: the caller sends them after the commit. Returns the rows as
+/// they are then, in no order.
+#[expect(
+    clippy::as_conversions,
+    reason = "how sqlx is told the type of a parameter: nothing is converted"
+)]
+pub async fn set_due(conn: &mut Connection, dues: &[Due<'_>]) -> Result<Vec<MemberGuild>, DbError> {
+    let guilds: Vec<i64> = dues.iter().map(|due| due.guild_id.to_sql()).collect();
+    let users: Vec<i64> = dues.iter().map(|due| due.user_id.to_sql()).collect();
+    let lanes: Vec<&str> = dues.iter().map(|due| lane_to_sql(due.lane)).collect();
+    let reasons: Vec<&str> = dues.iter().map(|due| due.reason).collect();
+    let joins: Vec<bool> = dues.iter().map(|due| due.join_wanted).collect();
+    let times: Vec<DateTime<Utc>> = dues.iter().map(|due| due.send_at).collect();
+    let rows = sqlx::query!(
+        "UPDATE member_guilds AS m
+         SET revision = m.revision + 1, state = 'due', blocked_reason = NULL, lane = u.lane, reason = u.reason,
+             join_wanted = m.join_wanted OR u.join_wanted, send_at = u.send_at, sends = 1
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[])
+           AS u (guild_id, user_id, lane, reason, join_wanted, send_at)
+         WHERE m.guild_id = u.guild_id AND m.user_id = u.user_id
+         RETURNING m.*",
+        &guilds,
+        &users,
+        &lanes as &[&str],
+        &reasons as &[&str],
+        &joins,
+        &times,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    member_guild!(row)
+    rows_written("member_guilds", rows.len(), dues.len())?;
+    rows.into_iter().map(|row| member_guild!(row)).collect()
 }
 
 /// Sets whether somebody is to be removed from a server when what they hold there has ended, or since when they have

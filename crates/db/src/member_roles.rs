@@ -145,31 +145,63 @@ pub async fn list_roles_in(
         .collect()
 }
 
-/// Replaces what a person should have in a server: roles that are not named are not desired.
-/// `asked_in` is the revision of the command that asks for them, if there is one.
-pub async fn set_desired(
-    conn: &mut Connection,
-    guild_id: GuildId,
-    user_id: DiscordUserId,
-    desired: &BTreeMap<RoleId, BTreeSet<Reason>>,
-    asked_in: Option<i64>,
-) -> Result<(), DbError> {
-    let ids: Vec<i64> = desired.keys().map(|role| role.to_sql()).collect();
-    let reasons = desired.values().map(to_json).collect::<Result<Vec<_>, _>>()?;
+/// What a person should have in a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired<'a> {
+    /// The server.
+    pub guild_id: GuildId,
+    /// The person's account.
+    pub user_id: DiscordUserId,
+    /// The roles, each with its reasons. Those that are not named are not desired.
+    pub roles: &'a BTreeMap<RoleId, BTreeSet<Reason>>,
+    /// The revision of the command that asks for them, if there is one.
+    pub asked_in: Option<i64>,
+}
+
+/// Replaces what people should have.
+#[expect(
+    clippy::as_conversions,
+    reason = "how sqlx is told the type of a parameter: nothing is converted"
+)]
+pub async fn set_desired(conn: &mut Connection, all: &[Desired<'_>]) -> Result<(), DbError> {
+    let places: (Vec<i64>, Vec<i64>) = all
+        .iter()
+        .map(|desired| (desired.guild_id.to_sql(), desired.user_id.to_sql()))
+        .unzip();
+    let (mut guilds, mut users, mut roles) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut reasons, mut asked_in) = (Vec::new(), Vec::new());
+    for desired in all {
+        for (role, why) in desired.roles {
+            guilds.push(desired.guild_id.to_sql());
+            users.push(desired.user_id.to_sql());
+            roles.push(role.to_sql());
+            reasons.push(to_json(why)?);
+            asked_in.push(desired.asked_in);
+        }
+    }
     sqlx::query!(
-        "WITH dropped AS (
-           UPDATE member_roles SET desired = false, reasons = '[]'
-           WHERE guild_id = $1 AND user_id = $2 AND role_id <> ALL($3) AND desired)
+        "WITH wanted AS MATERIALIZED (
+           SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::bigint[])
+             AS u (guild_id, user_id, role_id, reasons, asked_in)),
+         dropped AS (
+           UPDATE member_roles AS m SET desired = false, reasons = '[]'
+           FROM unnest($1::bigint[], $2::bigint[]) AS p (guild_id, user_id)
+           WHERE m.guild_id = p.guild_id AND m.user_id = p.user_id AND m.desired
+             AND NOT EXISTS (
+               SELECT FROM wanted w
+               WHERE w.guild_id = m.guild_id AND w.user_id = m.user_id AND w.role_id = m.role_id))
          INSERT INTO member_roles AS m (guild_id, user_id, role_id, desired, reasons, first_revision)
-         SELECT $1, $2, role_id, true, reasons, $5 FROM unnest($3::bigint[], $4::jsonb[]) AS u (role_id, reasons)
+         SELECT guild_id, user_id, role_id, true, reasons, asked_in FROM wanted
          ON CONFLICT (guild_id, user_id, role_id) DO UPDATE
          SET desired = true, reasons = excluded.reasons,
              first_revision = coalesce(m.first_revision, excluded.first_revision)",
-        guild_id.to_sql(),
-        user_id.to_sql(),
-        &ids,
+        &places.0,
+        &places.1,
+        &guilds,
+        &users,
+        &roles,
         &reasons,
-        asked_in,
+        &asked_in as &[Option<i64>],
     )
     .execute(conn)
     .await?;

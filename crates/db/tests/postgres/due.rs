@@ -27,13 +27,18 @@ async fn what_is_owed_is_counted_by_its_kind() {
     };
     assert_eq!(count_due(&mut tx).await.unwrap(), counted(0, 0, 0, 0));
     let due = Due {
+        guild_id: guild(1),
+        user_id: user(1),
         lane: Lane::Now,
         reason: "subscription",
         join_wanted: false,
         send_at: at(9),
     };
-    set_due(&mut tx, guild(1), user(1), &due).await.unwrap();
-    set_due(&mut tx, guild(1), user(2), &due).await.unwrap();
+    let other = Due {
+        user_id: user(2),
+        ..due
+    };
+    set_due(&mut tx, &[due, other]).await.unwrap();
     let third = person(&mut tx, 4).await;
     set_converge_due(&mut tx, third, Trigger::Staff, at(0))
         .await

@@ -68,6 +68,8 @@ async fn assert_neighbours_are_new(tx: &mut Transaction) {
 
 fn due(seconds: i64) -> Due<'static> {
     Due {
+        guild_id: guild(1),
+        user_id: user(1),
         lane: Lane::Now,
         reason: "checkout",
         join_wanted: true,
@@ -94,7 +96,7 @@ async fn a_row_is_made_once_in_sync_with_nothing() {
     let mut tx = db.begin().await;
     four_rows(&mut tx).await;
     assert_eq!(row(&mut tx, guild(1), 1).await, new_row(guild(1), 1));
-    set_due(&mut tx, guild(1), user(1), &due(5)).await.unwrap();
+    set_due(&mut tx, &[due(5)]).await.unwrap();
     insert_member_guild(&mut tx, guild(1), user(1), MemberId::from_uuid(uuid(1)))
         .await
         .unwrap();
@@ -129,7 +131,7 @@ async fn a_new_revision_is_due_and_counts_as_sent_once() {
         ..observation(GuildState::Blocked)
     };
     set_observed(&mut tx, guild(1), user(1), &blocked).await.unwrap();
-    set_due(&mut tx, guild(1), user(1), &due(5)).await.unwrap();
+    set_due(&mut tx, &[due(5)]).await.unwrap();
     let expected = MemberGuild {
         revision: 1,
         applied_revision: 1,
@@ -148,12 +150,14 @@ async fn a_new_revision_is_due_and_counts_as_sent_once() {
         .await
         .unwrap();
     let sweep = Due {
+        guild_id: guild(1),
+        user_id: user(1),
         lane: Lane::Bulk,
         reason: "sweep",
         join_wanted: false,
         send_at: at(40),
     };
-    set_due(&mut tx, guild(1), user(1), &sweep).await.unwrap();
+    set_due(&mut tx, &[sweep]).await.unwrap();
     let again = row(&mut tx, guild(1), 1).await;
     assert_eq!((again.revision, again.sends, again.send_at), (2, 1, Some(at(40))));
     assert_eq!((again.lane, again.reason.as_str()), (Lane::Bulk, "sweep"));
@@ -162,7 +166,61 @@ async fn a_new_revision_is_due_and_counts_as_sent_once() {
         "who asked to be in the server is not forgotten by a sweep"
     );
     assert_neighbours_are_new(&mut tx).await;
-    assert!(set_due(&mut tx, guild(3), user(1), &sweep).await.is_err());
+    assert!(
+        set_due(
+            &mut tx,
+            &[Due {
+                guild_id: guild(3),
+                ..sweep
+            }]
+        )
+        .await
+        .is_err()
+    );
+}
+
+#[tokio::test]
+async fn several_rows_are_made_due_each_in_its_own_way_or_none_of_them() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    four_rows(&mut tx).await;
+    let later = Due {
+        guild_id: guild(2),
+        user_id: user(2),
+        lane: Lane::Bulk,
+        reason: "sweep",
+        join_wanted: false,
+        ..due(7)
+    };
+    let mut written = set_due(&mut tx, &[later, due(5)]).await.unwrap();
+    written.sort_by_key(|row| row.guild_id);
+    let here = row(&mut tx, guild(1), 1).await;
+    let there = row(&mut tx, guild(2), 2).await;
+    assert_eq!(
+        (here.lane, &*here.reason, here.send_at),
+        (Lane::Now, "checkout", Some(at(5)))
+    );
+    assert_eq!(
+        (there.lane, &*there.reason, there.send_at),
+        (Lane::Bulk, "sweep", Some(at(7)))
+    );
+    assert_eq!((here.join_wanted, there.join_wanted), (true, false));
+    assert_eq!(written, [here, there]);
+    for beside in [(guild(1), 2), (guild(2), 1)] {
+        assert_eq!(
+            row(&mut tx, beside.0, beside.1).await,
+            new_row(beside.0, beside.1)
+        );
+    }
+    let nobody = Due {
+        guild_id: guild(3),
+        ..due(5)
+    };
+    let error = set_due(&mut tx, &[due(5), nobody]).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "expected to write 2 rows of member_guilds, wrote 1"
+    );
 }
 
 #[tokio::test]
@@ -267,7 +325,7 @@ async fn a_row_is_locked_against_the_same_row_only() {
     });
     let finish_first = Box::pin(async {
         db.somebody_waits_for_a_lock().await;
-        set_due(&mut first, guild(1), user(1), &due(5)).await.unwrap();
+        set_due(&mut first, &[due(5)]).await.unwrap();
         first.commit().await.unwrap();
     });
     let (seen, ()) = soon(async { tokio::join!(second, finish_first) }).await;
@@ -283,7 +341,15 @@ async fn only_rows_that_are_due_and_past_their_time_are_claimed_the_longest_past
         in_guild(&mut tx, guild(1), n).await;
     }
     for (n, seconds) in [(1, 30), (2, 10), (3, 20), (4, 31), (5, 1)] {
-        set_due(&mut tx, guild(1), user(n), &due(seconds)).await.unwrap();
+        set_due(
+            &mut tx,
+            &[Due {
+                user_id: user(n),
+                ..due(seconds)
+            }],
+        )
+        .await
+        .unwrap();
     }
     let held = Observation {
         send_at: Some(at(1)),
@@ -316,9 +382,15 @@ async fn parallel_sweepers_never_claim_the_same_row() {
     for n in 1..=60 {
         person(&mut tx, n).await;
         in_guild(&mut tx, guild(1), n).await;
-        set_due(&mut tx, guild(1), user(n.into()), &due(n.into()))
-            .await
-            .unwrap();
+        set_due(
+            &mut tx,
+            &[Due {
+                user_id: user(n.into()),
+                ..due(n.into())
+            }],
+        )
+        .await
+        .unwrap();
     }
     tx.commit().await.unwrap();
     let claims = at_once(8, |_| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rolecall_db::{
     Transaction,
     member_roles::{
-        MemberRole, Provenance, delete_settled, list_member_roles, list_roles_in, set_desired,
+        Desired, MemberRole, Provenance, delete_settled, list_member_roles, list_roles_in, set_desired,
         set_first_revision, set_role_observed,
     },
 };
@@ -66,19 +66,27 @@ async fn roles(tx: &mut Transaction, guild_id: GuildId, n: u64) -> Vec<MemberRol
     list_member_roles(tx, guild_id, user(n)).await.unwrap()
 }
 
+/// Sets what is wanted in one place.
+async fn want(
+    tx: &mut Transaction,
+    (guild_id, n): (u64, u32),
+    roles: &BTreeMap<RoleId, BTreeSet<Reason>>,
+    asked_in: Option<i64>,
+) {
+    let desired = Desired {
+        guild_id: guild(guild_id),
+        user_id: user(n.into()),
+        roles,
+        asked_in,
+    };
+    set_desired(tx, &[desired]).await.unwrap();
+}
+
 /// Role 1 wanted in all four places.
 async fn wanted_everywhere(tx: &mut Transaction) {
     places(tx).await;
     for (guild_id, n) in PLACES {
-        set_desired(
-            tx,
-            guild(guild_id),
-            user(n.into()),
-            &desired(&[(1, "sub_1")]),
-            None,
-        )
-        .await
-        .unwrap();
+        want(tx, (guild_id, n), &desired(&[(1, "sub_1")]), None).await;
     }
 }
 
@@ -98,35 +106,17 @@ async fn what_is_desired_is_replaced_for_one_person_in_one_server() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     wanted_everywhere(&mut tx).await;
-    set_desired(
-        &mut tx,
-        guild(1),
-        user(1),
-        &desired(&[(2, "sub_2"), (1, "sub_9")]),
-        None,
-    )
-    .await
-    .unwrap();
+    want(&mut tx, (1, 1), &desired(&[(2, "sub_2"), (1, "sub_9")]), None).await;
     assert_eq!(
         roles(&mut tx, guild(1), 1).await,
         [wanted(1, "sub_9"), wanted(2, "sub_2")]
     );
-    set_desired(
-        &mut tx,
-        guild(1),
-        user(1),
-        &desired(&[(3, "sub_3"), (2, "sub_2")]),
-        None,
-    )
-    .await
-    .unwrap();
+    want(&mut tx, (1, 1), &desired(&[(3, "sub_3"), (2, "sub_2")]), None).await;
     assert_eq!(
         roles(&mut tx, guild(1), 1).await,
         [unwanted(1), wanted(2, "sub_2"), wanted(3, "sub_3")]
     );
-    set_desired(&mut tx, guild(1), user(1), &desired(&[]), None)
-        .await
-        .unwrap();
+    want(&mut tx, (1, 1), &desired(&[]), None).await;
     assert_eq!(
         roles(&mut tx, guild(1), 1).await,
         [unwanted(1), unwanted(2), unwanted(3)]
@@ -138,6 +128,34 @@ async fn what_is_desired_is_replaced_for_one_person_in_one_server() {
     let mut expected: Vec<_> = here.map(|role| ((guild(1), user(1)), role)).collect();
     expected.push(((guild(2), user(1)), wanted(1, "sub_1")));
     assert_eq!(listed, expected);
+}
+
+#[tokio::test]
+async fn what_several_people_should_have_is_replaced_for_each_of_them() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    wanted_everywhere(&mut tx).await;
+    let (first, second, third) = (desired(&[(2, "sub_2")]), desired(&[]), desired(&[(1, "sub_3")]));
+    let place = |guild_id, n: u64, roles, asked_in| Desired {
+        guild_id: guild(guild_id),
+        user_id: user(n),
+        roles,
+        asked_in,
+    };
+    let all = [
+        place(1, 1, &first, Some(7)),
+        place(1, 2, &second, Some(8)),
+        place(2, 1, &third, None),
+    ];
+    set_desired(&mut tx, &all).await.unwrap();
+    let asked = MemberRole {
+        first_revision: Some(7),
+        ..wanted(2, "sub_2")
+    };
+    assert_eq!(roles(&mut tx, guild(1), 1).await, [unwanted(1), asked]);
+    assert_eq!(roles(&mut tx, guild(1), 2).await, [unwanted(1)]);
+    assert_eq!(roles(&mut tx, guild(2), 1).await, [wanted(1, "sub_3")]);
+    assert_eq!(roles(&mut tx, guild(2), 2).await, [wanted(1, "sub_1")]);
 }
 
 #[tokio::test]
@@ -154,18 +172,14 @@ async fn what_was_seen_outlives_a_change_of_what_is_desired() {
     set_role_observed(&mut tx, guild(1), user(1), &seen)
         .await
         .unwrap();
-    set_desired(&mut tx, guild(1), user(1), &desired(&[]), None)
-        .await
-        .unwrap();
+    want(&mut tx, (1, 1), &desired(&[]), None).await;
     let gone = MemberRole {
         desired: false,
         reasons: BTreeSet::new(),
         ..seen.clone()
     };
     assert_eq!(roles(&mut tx, guild(1), 1).await, [gone]);
-    set_desired(&mut tx, guild(1), user(1), &desired(&[(1, "sub_1")]), None)
-        .await
-        .unwrap();
+    want(&mut tx, (1, 1), &desired(&[(1, "sub_1")]), None).await;
     assert_eq!(roles(&mut tx, guild(1), 1).await, [seen]);
 }
 
@@ -174,15 +188,7 @@ async fn one_role_is_seen_without_touching_its_neighbours() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     wanted_everywhere(&mut tx).await;
-    set_desired(
-        &mut tx,
-        guild(1),
-        user(1),
-        &desired(&[(1, "sub_1"), (2, "sub_1")]),
-        None,
-    )
-    .await
-    .unwrap();
+    want(&mut tx, (1, 1), &desired(&[(1, "sub_1"), (2, "sub_1")]), None).await;
     for provenance in [Some(Provenance::Ours), Some(Provenance::Foreign), None] {
         let seen = MemberRole {
             observed: Some(false),
@@ -208,18 +214,8 @@ async fn the_first_command_for_a_role_is_noted_once() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
     wanted_everywhere(&mut tx).await;
-    set_desired(
-        &mut tx,
-        guild(1),
-        user(1),
-        &desired(&[(1, "sub_1"), (2, "sub_1")]),
-        None,
-    )
-    .await
-    .unwrap();
-    set_desired(&mut tx, guild(1), user(1), &desired(&[(1, "sub_1")]), None)
-        .await
-        .unwrap();
+    want(&mut tx, (1, 1), &desired(&[(1, "sub_1"), (2, "sub_1")]), None).await;
+    want(&mut tx, (1, 1), &desired(&[(1, "sub_1")]), None).await;
     set_first_revision(&mut tx, guild(1), user(1), 5).await.unwrap();
     let noted = MemberRole {
         first_revision: Some(5),
@@ -229,9 +225,7 @@ async fn the_first_command_for_a_role_is_noted_once() {
     set_first_revision(&mut tx, guild(1), user(1), 6).await.unwrap();
     assert_eq!(roles(&mut tx, guild(1), 1).await, [noted.clone(), unwanted(2)]);
     let both = desired(&[(1, "sub_1"), (2, "sub_1")]);
-    set_desired(&mut tx, guild(1), user(1), &both, Some(7))
-        .await
-        .unwrap();
+    want(&mut tx, (1, 1), &both, Some(7)).await;
     let later = MemberRole {
         first_revision: Some(7),
         ..wanted(2, "sub_1")

@@ -11,7 +11,7 @@ use rolecall_db::{
     database::migrate,
     inbox::{NewInboxEvent, find_event, insert_event},
     member_guilds::{insert_member_guild, lock_member_guild},
-    member_roles::{list_member_roles, set_desired},
+    member_roles::{Desired, list_member_roles, set_desired},
     members::{Member, find_member, insert_member, lock_member, set_converge_due},
     subscriptions::{SubscriptionRead, insert_subscription, list_subscriptions_of},
     testing::{TestDatabase, pgbouncer::PgBouncer},
@@ -115,7 +115,16 @@ async fn live(database: &Database, n: u32) -> Result<(), DbError> {
     assert!(update_subscription(&mut tx, &doubled, 1, at(1)).await?.is_some());
     insert_member_guild(&mut tx, guild(1), user(n.into()), member_id).await?;
     let desired = BTreeMap::from([(role(n.into()), std::collections::BTreeSet::new())]);
-    set_desired(&mut tx, guild(1), user(n.into()), &desired, None).await?;
+    set_desired(
+        &mut tx,
+        &[Desired {
+            guild_id: guild(1),
+            user_id: user(n.into()),
+            roles: &desired,
+            asked_in: None,
+        }],
+    )
+    .await?;
     tx.commit().await?;
 
     let mut tx = database.begin().await?;

@@ -6,7 +6,7 @@ use rolecall_db::{
     discord_accounts::{DiscordAccount, insert_account},
     grants::{NewGrant, insert_grant},
     member_guilds::{Due, set_due},
-    member_roles::set_desired,
+    member_roles::{Desired, set_desired},
     members::set_profile,
     subscriptions::{SubscriptionRead, set_standing},
     why::{find_standing, find_why},
@@ -53,10 +53,12 @@ async fn the_derivation_tells_of_one_person_all_that_is_kept() {
         }]);
         set_desired(
             &mut tx,
-            guild(1),
-            user(n.into()),
-            &BTreeMap::from([(role(n.into()), reasons)]),
-            None,
+            &[Desired {
+                guild_id: guild(1),
+                user_id: user(n.into()),
+                roles: &BTreeMap::from([(role(n.into()), reasons)]),
+                asked_in: None,
+            }],
         )
         .await
         .unwrap();
@@ -69,12 +71,14 @@ async fn the_derivation_tells_of_one_person_all_that_is_kept() {
         .await
         .unwrap();
     let due = Due {
+        guild_id: guild(1),
+        user_id: user(1),
         lane: Lane::Now,
         reason: "linked",
         join_wanted: true,
         send_at: at(5),
     };
-    set_due(&mut tx, guild(1), user(1), &due).await.unwrap();
+    set_due(&mut tx, &[due]).await.unwrap();
 
     let why = find_why(&mut tx, one, at(1)).await.unwrap().unwrap();
     let reason = json!({"kind": "subscription", "id": "sub_1", "plan": "council", "detail": "active"});

@@ -1,21 +1,21 @@
 //! One person in one server: what should be against what was last seen there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
-    audit::{AuditLine, insert_audit_line},
+    audit::{AuditLine, insert_audit_lines},
     discord_accounts::DiscordAccount,
     member_guilds::{
         Due, GuildState, MemberGuild, insert_member_guild, lock_member_guild, set_due, set_kick,
     },
-    member_roles::{MemberRole, list_member_roles, set_desired},
+    member_roles::{Desired, MemberRole, list_member_roles, set_desired},
     staff::is_staff,
 };
 use rolecall_domain::{
     clock::Rng,
-    ids::{AuditId, GuildId, RoleId},
+    ids::{AuditId, DiscordUserId, GuildId, MemberId, RoleId},
     roles::{Departure, Reason},
 };
 use rolecall_queue::jobs::ApplyRoles;
@@ -35,20 +35,18 @@ pub(super) struct Visit<'a> {
     pub(super) departure: Option<&'a Departure>,
     pub(super) cause: Cause,
     pub(super) now: DateTime<Utc>,
-    pub(super) rng: &'a dyn Rng,
 }
 
 impl Visit<'_> {
-    /// Keeps what the person should have here, in their row if they have one already; if that is not what was seen,
-    /// makes a new revision due and returns its command.
+    /// What there is to write about the person here, if anything: what they should have has changed, or is not what was
+    /// seen.
     pub(super) async fn converge(
         &self,
         conn: &mut Connection,
         known: Option<(MemberGuild, Vec<MemberRole>)>,
-        wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
+        wanted: BTreeMap<RoleId, BTreeSet<Reason>>,
         breakers: &mut Breakers,
-    ) -> Result<Option<ApplyRoles>, WorkError> {
-        let (guild_id, user_id) = (self.guild_id, self.account.user_id);
+    ) -> Result<Option<Step>, WorkError> {
         let known = if known.is_some() {
             known
         } else {
@@ -59,39 +57,23 @@ impl Visit<'_> {
         };
         let had = desired(&before);
         let changed = !had.keys().eq(wanted.keys());
-        let mut after = with_desired(before, wanted);
+        let roles = with_desired(before, &wanted);
         // Whether to remove somebody is part of what a command says: if that changes, a newer one has to say so.
         let kick = self.kick(conn, &row).await?;
         let due_as_before = kick.due_at.is_some() == Kick::of(&row).due_at.is_some();
-        let is_due = !due_as_before || self.is_due(conn, &row, &after, changed, breakers).await?;
+        let is_due = !due_as_before || self.is_due(conn, &row, &roles, changed, breakers).await?;
         self.keep_kick(conn, &row, kick).await?;
-        let due_row = if is_due {
-            let due = Due {
-                lane: self.cause.lane(),
-                reason: self.cause.trigger.as_str(),
-                join_wanted: self.cause.join,
-                send_at: send_again_at(self.now, 1),
-            };
-            Some(set_due(conn, guild_id, user_id, &due).await?)
-        } else {
-            None
+        let step = Step {
+            guild_id: row.guild_id,
+            user_id: row.user_id,
+            member_id: row.member_id,
+            cause: self.cause,
+            is_due,
+            had,
+            wanted,
+            roles,
         };
-        let asked_in = due_row.as_ref().map(|row| row.revision);
-        let is_first = |role: &MemberRole| role.desired && role.first_revision.is_none();
-        if had != *wanted || asked_in.is_some() && after.iter().any(is_first) {
-            set_desired(conn, guild_id, user_id, wanted, asked_in).await?;
-            for role in after.iter_mut().filter(|role| is_first(role)) {
-                role.first_revision = asked_in;
-            }
-        }
-        let Some(row) = due_row else {
-            return Ok(None);
-        };
-        if changed {
-            self.audit(conn, &had, wanted).await?;
-        }
-        let breakers = breakers.of(conn, guild_id).await?;
-        command::of(conn, row, &after, breakers, self.now).await.map(Some)
+        Ok((is_due || step.had != step.wanted).then_some(step))
     }
 
     /// Makes their row here.
@@ -138,30 +120,6 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Notes what the person gains and loses, and why.
-    async fn audit(
-        &self,
-        conn: &mut Connection,
-        had: &BTreeMap<RoleId, BTreeSet<Reason>>,
-        wanted: &BTreeMap<RoleId, BTreeSet<Reason>>,
-    ) -> Result<(), WorkError> {
-        let gained: BTreeMap<_, _> = wanted
-            .iter()
-            .filter(|(role, _)| !had.contains_key(role))
-            .collect();
-        let lost: Vec<&RoleId> = had.keys().filter(|role| !wanted.contains_key(role)).collect();
-        let line = AuditLine {
-            id: AuditId::generate(self.now, self.rng),
-            at: self.now,
-            actor: "system",
-            action: "roles.change",
-            member_id: Some(self.account.member_id),
-            subject: &format!("guild {}", self.guild_id),
-            detail: json!({ "gained": gained_json(&gained), "lost": lost, "trigger": self.cause.trigger }),
-        };
-        Ok(insert_audit_line(conn, &line).await?)
-    }
-
     async fn is_due(
         &self,
         conn: &mut Connection,
@@ -190,6 +148,145 @@ impl Visit<'_> {
             }
         })
     }
+}
+
+/// What is written about a person in a server.
+pub(super) struct Step {
+    guild_id: GuildId,
+    user_id: DiscordUserId,
+    member_id: MemberId,
+    cause: Cause,
+    /// Whether a new revision is.
+    is_due: bool,
+    had: BTreeMap<RoleId, BTreeSet<Reason>>,
+    wanted: BTreeMap<RoleId, BTreeSet<Reason>>,
+    /// As they are afterwards.
+    roles: Vec<MemberRole>,
+}
+
+impl Step {
+    fn due(&self, now: DateTime<Utc>) -> Due<'static> {
+        Due {
+            guild_id: self.guild_id,
+            user_id: self.user_id,
+            lane: self.cause.lane(),
+            reason: self.cause.trigger.as_str(),
+            join_wanted: self.cause.join,
+            send_at: send_again_at(now, 1),
+        }
+    }
+
+    /// Notes the revision in which roles are asked for that never were. Returns what has to be kept of it.
+    fn desired(&mut self, asked_in: Option<i64>) -> Option<Desired<'_>> {
+        let mut is_new = self.had != self.wanted;
+        if asked_in.is_some() {
+            let never_asked = |role: &&mut MemberRole| role.desired && role.first_revision.is_none();
+            for role in self.roles.iter_mut().filter(never_asked) {
+                role.first_revision = asked_in;
+                is_new = true;
+            }
+        }
+        is_new.then_some(Desired {
+            guild_id: self.guild_id,
+            user_id: self.user_id,
+            roles: &self.wanted,
+            asked_in,
+        })
+    }
+
+    /// What the person gains and loses, and why.
+    fn change(&self) -> Option<Value> {
+        let gained: BTreeMap<_, _> = self
+            .wanted
+            .iter()
+            .filter(|(role, _)| !self.had.contains_key(role))
+            .collect();
+        let lost: Vec<&RoleId> = self
+            .had
+            .keys()
+            .filter(|role| !self.wanted.contains_key(role))
+            .collect();
+        let is_any = !gained.is_empty() || !lost.is_empty();
+        is_any.then(|| json!({ "gained": gained_json(&gained), "lost": lost, "trigger": self.cause.trigger }))
+    }
+}
+
+/// Writes all of it: makes the revisions due that are, keeps what people should have, and notes what they gain and lose.
+/// Returns the command of each step that has one, in their order.
+pub(super) async fn write(
+    conn: &mut Connection,
+    mut steps: Vec<Step>,
+    breakers: &mut Breakers,
+    now: DateTime<Utc>,
+    rng: &dyn Rng,
+) -> Result<Vec<Option<ApplyRoles>>, WorkError> {
+    let dues: Vec<Due<'_>> = steps
+        .iter()
+        .filter(|step| step.is_due)
+        .map(|step| step.due(now))
+        .collect();
+    let mut rows = HashMap::new();
+    if !dues.is_empty() {
+        let written = set_due(conn, &dues).await?;
+        rows.extend(written.into_iter().map(|row| ((row.guild_id, row.user_id), row)));
+    }
+    let desired: Vec<Desired<'_>> = steps
+        .iter_mut()
+        .filter_map(|step| {
+            let row = rows.get(&(step.guild_id, step.user_id));
+            step.desired(row.map(|row| row.revision))
+        })
+        .collect();
+    if !desired.is_empty() {
+        set_desired(conn, &desired).await?;
+    }
+    audit(conn, &steps, now, rng).await?;
+    let mut commands = Vec::with_capacity(steps.len());
+    for step in steps {
+        commands.push(match rows.remove(&(step.guild_id, step.user_id)) {
+            Some(row) => {
+                let breakers = breakers.of(conn, row.guild_id).await?;
+                Some(command::of(conn, row, &step.roles, breakers, now).await?)
+            }
+            None => None,
+        });
+    }
+    Ok(commands)
+}
+
+/// Notes what people gain and lose by the commands that are due.
+async fn audit(
+    conn: &mut Connection,
+    steps: &[Step],
+    now: DateTime<Utc>,
+    rng: &dyn Rng,
+) -> Result<(), WorkError> {
+    let changes: Vec<(&Step, Value)> = steps
+        .iter()
+        .filter(|step| step.is_due)
+        .filter_map(|step| Some((step, step.change()?)))
+        .collect();
+    let subjects: Vec<String> = changes
+        .iter()
+        .map(|(step, _)| format!("guild {}", step.guild_id))
+        .collect();
+    let lines: Vec<AuditLine<'_>> = changes
+        .into_iter()
+        .zip(&subjects)
+        .map(|((step, detail), subject)| AuditLine {
+            id: AuditId::generate(now, rng),
+            at: now,
+            actor: "system",
+            action: "roles.change",
+            member_id: Some(step.member_id),
+            subject,
+            detail,
+        })
+        .collect();
+    if !lines.is_empty() {
+        insert_audit_lines(conn, &lines).await?;
+    }
+    Ok(())
 }
 
 /// Whether somebody is to be removed from a server.

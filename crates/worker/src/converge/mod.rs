@@ -105,7 +105,8 @@ pub async fn converge_locked(
     let members: Vec<MemberId> = people.iter().map(|(member_id, _)| *member_id).collect();
     let mut pictures = picture::load(conn, &members).await?;
     let mut breakers = Breakers::default();
-    let mut all = Vec::with_capacity(people.len());
+    let mut all: Vec<Converged> = Vec::with_capacity(people.len());
+    let (mut steps, mut whose) = (Vec::new(), Vec::new());
     for (member_id, owed) in people {
         let picture = pictures.remove(member_id).unwrap_or_default();
         let mut cause = Cause::of(trigger, *owed);
@@ -129,18 +130,25 @@ pub async fn converge_locked(
                     departure: departures.get(&guild_id),
                     cause,
                     now,
-                    rng: &*ctx.rng,
                 };
                 let wanted = desired.remove(&guild_id).unwrap_or_default();
                 let row = rows.remove(&guild_id);
-                let command = visit.converge(conn, row, &wanted, &mut breakers).await?;
-                converged.commands.extend(command);
+                if let Some(step) = visit.converge(conn, row, wanted, &mut breakers).await? {
+                    steps.push(step);
+                    whose.push(all.len());
+                }
             }
         }
         if owed.is_due || owed.next_change_at != facts.next_change_at {
             set_converged(conn, *member_id, facts.next_change_at).await?;
         }
         all.push(converged);
+    }
+    let commands = guild::write(conn, steps, &mut breakers, now, &*ctx.rng).await?;
+    for (person, command) in whose.into_iter().zip(commands) {
+        if let Some(converged) = all.get_mut(person) {
+            converged.commands.extend(command);
+        }
     }
     Ok(all)
 }

@@ -9,7 +9,7 @@ use rolecall_db::{
     customers::upsert_customer,
     guild_snapshots::upsert_guild_snapshot,
     member_guilds::{GuildState, Observation, insert_member_guild, set_observed},
-    member_roles::{MemberRole, Provenance, set_desired, set_role_observed},
+    member_roles::{Desired, MemberRole, Provenance, set_desired, set_role_observed},
     prices::{PriceRead, set_price_read},
     subscriptions::{SubscriptionRead, insert_subscription, set_standing},
 };
@@ -139,10 +139,12 @@ async fn give_role(
     };
     set_desired(
         conn,
-        guild,
-        user,
-        &[(role, BTreeSet::from([reason]))].into(),
-        None,
+        &[Desired {
+            guild_id: guild,
+            user_id: user,
+            roles: &[(role, BTreeSet::from([reason]))].into(),
+            asked_in: None,
+        }],
     )
     .await
     .unwrap();
