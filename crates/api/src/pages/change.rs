@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     account::Names,
     checkout::{
-        change::{Wish, make_change, preview_change, quote::Quote, targets},
+        change::{Planned, Wish, make_change, preview_change, quote::Quote, targets},
         held::Held,
         offer::{Offer, list_offers},
     },
@@ -46,7 +46,7 @@ struct PreviewPage {
     subscription: String,
     /// The plan and the price, as the form sends them on.
     choice: String,
-    plan: String,
+    question: String,
     outdated: bool,
     amount_due: i64,
     today: String,
@@ -175,7 +175,7 @@ async fn preview(
         later: later(&quote),
         tax: planned.tax,
         lines: lines(&quote),
-        plan: planned.plan.name,
+        question: question(&planned),
     })
 }
 
@@ -183,6 +183,16 @@ fn frame(state: &State, request: &HttpRequest, title: &str) -> Frame {
     let mut frame = Frame::new(state, request, title, Here::Dashboard);
     frame.signed_in = true;
     frame
+}
+
+/// `Change to Patron?`
+fn question(planned: &Planned) -> String {
+    let plan = &planned.plan.name;
+    let keeps_plan = planned.held_plan.as_ref() == Some(&planned.plan.slug);
+    match text::price(&planned.price).filter(|_| keeps_plan) {
+        Some(price) => format!("Pay {price} for {plan}?"),
+        None => format!("Change to {plan}?"),
+    }
 }
 
 /// `Today you pay €12.34.`

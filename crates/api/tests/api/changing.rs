@@ -331,13 +331,22 @@ async fn a_person_chooses_sees_and_confirms_without_javascript() {
             && !page.contains("price_ever"),
         "{page}"
     );
+    let yearly = [
+        ("subscription", subscription.as_str()),
+        ("choice", "council/price_year"),
+    ];
+    let page = browser.submit("/billing/change/preview", &yearly).await.text;
+    assert!(
+        page.contains("<h1>Pay $490 a year for Council member?</h1>"),
+        "{page}"
+    );
     let form = [
         ("subscription", subscription.as_str()),
         ("choice", "inner/price_inner"),
     ];
     let page = browser.submit("/billing/change/preview", &form).await.text;
     for text in [
-        "Change to Inner circle?",
+        "<h1>Change to Inner circle?</h1>",
         "Today you pay $100.",
         "From 21 December 2026: $199 a month.",
         "−$32.67",

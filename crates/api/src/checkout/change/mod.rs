@@ -12,7 +12,10 @@ use rolecall_db::{
     prices::Price,
     subscriptions::StoredSubscription,
 };
-use rolecall_domain::{catalog::Plan, ids::StripeSubscriptionId};
+use rolecall_domain::{
+    catalog::{Plan, PlanSlug},
+    ids::StripeSubscriptionId,
+};
 use rolecall_stripe::{
     client::preview::{Proration, SubscriptionChange},
     error::StripeError,
@@ -54,6 +57,8 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     pub(crate) price: Price,
     pub(crate) quantity: i64,
+    /// The plan that they have now.
+    pub(crate) held_plan: Option<PlanSlug>,
     /// Stripe Tax adds to what is written here.
     pub(crate) tax: bool,
     item: String,
@@ -157,7 +162,7 @@ async fn plan_change(state: &State, signed_in: SignedIn, wish: Wish<'_>) -> Resu
     if is_same && item.quantity.and_then(|quantity| i64::try_from(quantity).ok()) == Some(target.quantity) {
         return Err(ApiError::NothingToChange);
     }
-    Ok(planned(&read, item, &target))
+    Ok(planned(&read, item, &target, stored))
 }
 
 fn find_held<'a>(held: &'a Held, subscription: &str) -> Option<&'a StoredSubscription> {
@@ -166,7 +171,12 @@ fn find_held<'a>(held: &'a Held, subscription: &str) -> Option<&'a StoredSubscri
         .find(|stored| stored.facts.id.as_str() == subscription)
 }
 
-fn planned(read: &Subscription, item: &SubscriptionItem, target: &Target<'_>) -> Planned {
+fn planned(
+    read: &Subscription,
+    item: &SubscriptionItem,
+    target: &Target<'_>,
+    stored: &StoredSubscription,
+) -> Planned {
     let interval = |price: &rolecall_stripe::types::price::Price| {
         let recurring = price.recurring.as_ref()?;
         Some((recurring.interval.as_str().to_owned(), recurring.interval_count))
@@ -184,6 +194,7 @@ fn planned(read: &Subscription, item: &SubscriptionItem, target: &Target<'_>) ->
         plan,
         price: target.price.clone(),
         quantity: target.quantity,
+        held_plan: stored.facts.plan.clone(),
         tax,
         item: item.id.clone(),
         proration,
