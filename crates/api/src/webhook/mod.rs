@@ -13,7 +13,7 @@ use actix_web::{
         ConnectionType,
         header::{HeaderName, HeaderValue},
     },
-    web,
+    web::{self, Bytes},
 };
 use chrono::{DateTime, Utc};
 use rolecall_domain::{
@@ -156,7 +156,7 @@ impl Intake {
         if is_live != self.secrets.serves_live {
             return Ok(Outcome::OtherMode);
         }
-        self.push(event, &body, request, now).await
+        self.push(event, body, request, now).await
     }
 
     fn mode_of_secret(
@@ -181,11 +181,14 @@ impl Intake {
     async fn push(
         &self,
         event: EventEnvelope,
-        body: &[u8],
+        body: Bytes,
         request: &HttpRequest,
         now: DateTime<Utc>,
     ) -> Result<Outcome, ApiError> {
-        let payload = verbatim(body).map_err(|error| refused(Outcome::MalformedBody, error.to_string()))?;
+        let payload = verbatim(&body).map_err(|error| refused(Outcome::MalformedBody, error.to_string()))?;
+        // It lies in what the connection reads into. Kept while Redis is waited for, the next webhook would need
+        // another buffer.
+        drop(body);
         let job = StripeEvent {
             event_id: event.id,
             event_type: event.event_type,
