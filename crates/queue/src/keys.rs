@@ -80,11 +80,12 @@ pub struct Keys {
 impl Keys {
     /// The keys of `queue` in `namespace`.
     pub fn new(namespace: &str, queue: Queue) -> Self {
-        let prefix = format!("{{{namespace}:{queue}}}");
+        let prefix = ["{", namespace, ":", queue.name(), "}"].concat();
+        let key = |name: &str| [&*prefix, ":", name].concat();
         Self {
-            stream: format!("{prefix}:stream"),
-            delayed: format!("{prefix}:delayed"),
-            dead: format!("{prefix}:dead"),
+            stream: key("stream"),
+            delayed: key("delayed"),
+            dead: key("dead"),
             prefix,
         }
     }
@@ -106,7 +107,7 @@ impl Keys {
 
     /// The mark that a job with this dedup key was taken.
     pub fn dedup(&self, key: &str) -> String {
-        format!("{}:dedup:{key}", self.prefix)
+        [&*self.prefix, ":dedup:", key].concat()
     }
 }
 
