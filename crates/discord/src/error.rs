@@ -200,7 +200,7 @@ impl DiscordError {
 fn classify(status: u16, code: u64, message: &str) -> ErrorClass {
     match code {
         10_007 | 10_013 => ErrorClass::NotInGuild,
-        50_013 | 50_001 => ErrorClass::MissingPermission { code },
+        50_013 | 50_001 | 60_003 => ErrorClass::MissingPermission { code },
         10_011 => ErrorClass::UnknownRole,
         10_004 => ErrorClass::UnknownGuild,
         40_007 => ErrorClass::Banned,

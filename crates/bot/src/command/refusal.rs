@@ -12,6 +12,7 @@ use crate::world::World;
 const MISSING_PERMISSIONS: i64 = 50_013;
 const UNKNOWN_ROLE: i64 = 10_011;
 const NO_ACCESS: u64 = 50_001;
+const TWO_FACTOR: u64 = 60_003;
 
 /// A write that the server's set-up does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +51,14 @@ impl Refusal {
         let (code, message) = match error.class() {
             ErrorClass::UnknownRole => (UNKNOWN_ROLE, explain(&Fault::RoleUnknown { role })),
             ErrorClass::MissingPermission { code: NO_ACCESS } => (signed(NO_ACCESS), not_in_server(guild_id)),
+            ErrorClass::MissingPermission { code: TWO_FACTOR } => (signed(TWO_FACTOR), two_factor()),
             ErrorClass::MissingPermission { code } => match world.fault_of(guild_id, role) {
                 Some(fault) => (signed(code), explain(&fault)),
                 None => (
                     signed(code),
                     format!(
                         "Discord does not let the bot change {}. In Discord: Server Settings > Roles, drag the bot's \
-                         role above it and give the bot's role Manage Roles; if the server demands two-factor \
-                         authentication of staff, the bot's owner needs it",
+                         role above it and give the bot's role Manage Roles",
                         named()
                     ),
                 ),
@@ -76,6 +77,7 @@ impl Refusal {
     /// A person whom Discord did not let us add; `None` if trying again may help.
     pub(super) fn of_join(guild_id: GuildId, error: &DiscordError) -> Option<Self> {
         let message = match error.class() {
+            ErrorClass::MissingPermission { code: TWO_FACTOR } => two_factor(),
             ErrorClass::MissingPermission { .. } => explain(&Fault::CreateInviteMissing),
             ErrorClass::GuildLimit => {
                 "the person is in as many servers as Discord allows; they have to leave one".to_owned()
@@ -121,6 +123,7 @@ impl Refusal {
             ErrorClass::MissingPermission { code: NO_ACCESS } | ErrorClass::UnknownGuild => {
                 not_in_server(guild_id)
             }
+            ErrorClass::MissingPermission { code: TWO_FACTOR } => not_removed(&two_factor()),
             ErrorClass::MissingPermission { .. } => not_removed(
                 &"Discord does not let the bot: they own the server, or have a role that is not below the bot's, or \
                   the bot's role lacks Kick Members",
@@ -161,6 +164,12 @@ fn explain(fault: &Fault) -> String {
 
 fn not_in_server(guild_id: GuildId) -> String {
     format!("the bot is not in the server {guild_id}, or cannot see it: invite it")
+}
+
+fn two_factor() -> String {
+    "the server demands two-factor authentication of staff, and that holds for the bot's owner: they have to switch it \
+     on for their own Discord account (User Settings > My Account)"
+        .to_owned()
 }
 
 fn code_of(error: &DiscordError) -> u64 {

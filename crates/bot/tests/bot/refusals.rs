@@ -53,6 +53,7 @@ async fn a_refusal_because_of_the_set_up_names_the_role_and_is_not_tried_again()
         (403, 50_001, "invite it"),
         (404, 10_011, "plans file"),
         (404, 10_004, "invite it"),
+        (403, 60_003, "two-factor"),
     ];
     let (rig, bot, ben) = known_member().await;
     for ((status, code, words), revision) in table.into_iter().zip(2..) {
