@@ -22,7 +22,7 @@ use crate::{
     config::BotConfig,
     metrics::Metrics,
     outage::Outage,
-    status::Status,
+    status::{Status, TOKEN_REFUSED},
     world::{SavedSession, World},
 };
 
@@ -113,6 +113,9 @@ impl Bot {
 
     /// Whether calls to Discord work, in words.
     pub(crate) fn rest_report(&self) -> Result<String, String> {
+        if self.client.token().is_refused() {
+            return Err(TOKEN_REFUSED.to_owned());
+        }
         let report = self.status.rest_report();
         let Some(since) = self.outage.since() else {
             return report;

@@ -17,6 +17,8 @@ pub struct Pace {
     pub(crate) good: Duration,
     /// How long a new connection to the gateway may take with each step towards its session.
     pub(crate) handshake: Duration,
+    /// Between two tries of a token that was refused: each counts towards a ban.
+    pub(crate) token: Duration,
 }
 
 impl Default for Pace {
@@ -27,6 +29,7 @@ impl Default for Pace {
             longest_to_identify: Duration::from_mins(2),
             good: Duration::from_mins(1),
             handshake: Duration::from_secs(20),
+            token: Duration::from_mins(5),
         }
     }
 }
@@ -42,6 +45,7 @@ impl Pace {
             longest_to_identify: self.longest_to_identify / times,
             good: self.good / times,
             handshake: self.handshake / times,
+            token: self.token / times,
         }
     }
 

@@ -67,6 +67,12 @@ impl Rest {
             .map(drop)
     }
 
+    /// The bot's own account, where no session has told it.
+    pub(crate) async fn own_id(&self) -> Result<DiscordUserId, CallError> {
+        let user = self.call("current_user", self.client.current_user(Lane::Now));
+        user.await.map(|user| user.id)
+    }
+
     pub(crate) async fn gateway_bot(&self) -> Result<GatewayBot, CallError> {
         self.call("gateway_bot", self.client.gateway_bot(Lane::Now)).await
     }
@@ -164,13 +170,11 @@ impl Rest {
         .await
     }
 
-    /// Tries a refused token once more.
+    /// Tries a refused token once more: the one call that is sent nevertheless.
     pub(crate) async fn try_token(&self) -> Result<(), CallError> {
-        self.attempt("current_user", self.client.current_user(Lane::Now))
-            .await?;
-        self.status.set_token_refused(false);
-        tracing::info!("Discord accepts the bot token again");
-        Ok(())
+        self.attempt("current_user", self.client.try_token(Lane::Now))
+            .await
+            .map(drop)
     }
 
     async fn call<T>(
@@ -178,7 +182,7 @@ impl Rest {
         name: &'static str,
         call: impl Future<Output = Result<T, DiscordError>>,
     ) -> Result<T, CallError> {
-        if self.status.is_token_refused() {
+        if self.client.token().is_refused() {
             return Err(CallError::TokenRefused);
         }
         self.attempt(name, call).await
@@ -204,11 +208,6 @@ impl Rest {
             _ => self.outage.answered(),
         }
         if error.class() == ErrorClass::TokenInvalid {
-            // Said once: everything else that was on its way fails of the same cause.
-            if !self.status.is_token_refused() {
-                tracing::error!("{TOKEN_REFUSED}");
-            }
-            self.status.set_token_refused(true);
             return Err(CallError::TokenRefused);
         }
         // A refusal is an answer: Discord is there.

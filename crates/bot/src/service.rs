@@ -24,7 +24,11 @@ pub async fn run(config: BotConfig, listener: TcpListener, shutdown: Shutdown) -
     let registry = rolecall_runtime::metrics::registry(Service::Bot)?;
     let drain = config.drain;
     let bot = Arc::new(Bot::new(config, &registry, tasks.clone(), shutdown.clone())?);
-    tracing::info!(version = rolecall_runtime::version::VERSION, "starting");
+    // Every service says how it reaches the database; this one does not.
+    tracing::info!(
+        version = rolecall_runtime::version::version(),
+        "starting; database_pooler=none"
+    );
 
     let lease = Lease::new(&bot.link, health::LEASE, &bot.name, bot.config.lease.ttl);
     let parts = health::parts(&bot, &lease);

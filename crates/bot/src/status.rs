@@ -18,7 +18,8 @@ pub(crate) const TOKEN_REFUSED: &str =
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     gateway: Mutex<Gateway>,
-    rest: Mutex<Rest>,
+    /// How the last call failed, if it did.
+    last_failure: Mutex<Option<String>>,
 }
 
 /// How far the gateway connection is.
@@ -56,12 +57,6 @@ struct Trouble {
     since: DateTime<Utc>,
     /// Until the next one is made.
     wait: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Rest {
-    token_refused: bool,
-    last_failure: Option<String>,
 }
 
 impl Status {
@@ -151,25 +146,14 @@ impl Status {
         }
     }
 
-    /// Discord refused the token: nothing is sent any more.
-    pub(crate) fn set_token_refused(&self, refused: bool) {
-        self.rest().token_refused = refused;
-    }
-
-    pub(crate) fn is_token_refused(&self) -> bool {
-        self.rest().token_refused
-    }
-
     /// How the last call went.
     pub(crate) fn called(&self, failure: Option<String>) {
-        self.rest().last_failure = failure;
+        *self.last_failure() = failure;
     }
 
     /// Whether calls work, in words.
     pub(crate) fn rest_report(&self) -> Result<String, String> {
-        let rest = self.rest();
-        match &rest.last_failure {
-            _ if rest.token_refused => Err(TOKEN_REFUSED.to_owned()),
+        match &*self.last_failure() {
             Some(failure) => Err(failure.clone()),
             None => Ok("answers".to_owned()),
         }
@@ -179,8 +163,8 @@ impl Status {
         self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_failure(&self) -> MutexGuard<'_, Option<String>> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,18 +1,19 @@
 //! What has to be done again and again while leading: keep the session and the limiter's knowledge, read the
 //! catalog, look at servers, try a refused token.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use rolecall_discord::{
     error::ErrorClass,
     limiter::{Lane, Snapshot},
 };
-use rolecall_domain::ids::{DiscordUserId, GuildId};
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use rolecall_domain::ids::GuildId;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 
 use crate::{
     gateway::SESSION,
     rest::{CallError, Person},
+    status::TOKEN_REFUSED,
     term::Ctx,
     world::{Guild, SavedSession},
 };
@@ -24,7 +25,6 @@ const SAVE_SESSION: Duration = Duration::from_secs(1);
 const SAVE_LIMITER: Duration = Duration::from_secs(10);
 const READ_CATALOG: Duration = Duration::from_secs(2);
 const LOOK_AT_SERVERS: Duration = Duration::from_hours(1);
-const TRY_TOKEN: Duration = Duration::from_mins(5);
 
 /// After a failed look at a server.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -35,8 +35,8 @@ pub(crate) async fn run(ctx: Arc<Ctx>) -> Infallible {
     let mut catalog = interval(READ_CATALOG);
     let mut limiter = later(SAVE_LIMITER);
     let mut servers = later(LOOK_AT_SERVERS);
-    let mut token = later(TRY_TOKEN);
-    for ticks in [&mut session, &mut catalog, &mut limiter, &mut servers, &mut token] {
+    let mut token = pin!(keep_trying_token(&ctx));
+    for ticks in [&mut session, &mut catalog, &mut limiter, &mut servers] {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut saved = None;
@@ -52,7 +52,7 @@ pub(crate) async fn run(ctx: Arc<Ctx>) -> Infallible {
             _ = catalog.tick() => read_catalog(&ctx).await,
             _ = limiter.tick() => save_limiter(&ctx).await,
             _ = servers.tick() => ctx.bot.world.doubt_all(),
-            _ = token.tick() => try_token(&ctx).await,
+            never = &mut token => match never {},
         }
     }
 }
@@ -112,23 +112,30 @@ async fn save_limiter(ctx: &Ctx) {
     }
 }
 
-async fn try_token(ctx: &Ctx) {
-    if ctx.bot.status.is_token_refused()
-        && let Err(CallError::Discord(error)) = ctx.rest.try_token().await
-    {
-        tracing::debug!(%error, "the token could not be tried");
+/// Says once that the token is refused, however many calls find that out, and tries it now and then until Discord
+/// takes it again.
+async fn keep_trying_token(ctx: &Ctx) -> Infallible {
+    let token = ctx.bot.client.token();
+    loop {
+        token.refused().await;
+        tracing::error!("{TOKEN_REFUSED}");
+        while token.is_refused() {
+            sleep(ctx.bot.config.pace.token).await;
+            if let Err(CallError::Discord(error)) = ctx.rest.try_token().await {
+                tracing::debug!(%error, "the token could not be tried");
+            }
+        }
+        tracing::info!("Discord takes the bot token again");
     }
 }
 
 /// Looks at the servers that have to be looked at. Whether it worked.
 async fn look_at_servers(ctx: &Ctx) -> bool {
-    let Some((bot, guilds)) = ctx.bot.world.to_look_at() else {
-        return true;
-    };
     let mut worked = true;
-    for guild_id in guilds {
-        match look_at(ctx, guild_id, bot).await {
-            Ok(guild) => ctx.bot.world.looked_at(guild_id, guild),
+    for guild_id in ctx.bot.world.to_look_at() {
+        let changes = ctx.bot.world.changes();
+        match look_at(ctx, guild_id).await {
+            Ok(guild) => ctx.bot.world.looked_at(guild_id, guild, changes),
             Err(error) => {
                 tracing::debug!(guild.id = %guild_id, %error, "a server could not be looked at");
                 ctx.bot.world.doubt(guild_id);
@@ -140,7 +147,7 @@ async fn look_at_servers(ctx: &Ctx) -> bool {
 }
 
 /// A server by REST; `None` if the bot is not in it.
-async fn look_at(ctx: &Ctx, guild_id: GuildId, bot: DiscordUserId) -> Result<Option<Guild>, CallError> {
+pub(crate) async fn look_at(ctx: &Ctx, guild_id: GuildId) -> Result<Option<Guild>, CallError> {
     let guild = match ctx.rest.guild(guild_id).await {
         Ok(guild) => guild,
         Err(CallError::Discord(error))
@@ -153,15 +160,10 @@ async fn look_at(ctx: &Ctx, guild_id: GuildId, bot: DiscordUserId) -> Result<Opt
         }
         Err(error) => return Err(error),
     };
-    let member = ctx
-        .rest
-        .member(
-            Person {
-                guild_id,
-                user_id: bot,
-            },
-            Lane::Now,
-        )
-        .await?;
+    let user_id = match ctx.bot.world.bot() {
+        Some(bot) => bot,
+        None => ctx.rest.own_id().await?,
+    };
+    let member = ctx.rest.member(Person { guild_id, user_id }, Lane::Now).await?;
     Ok(member.map(|member| Guild::new(guild.name, guild.roles, Some(member.roles))))
 }

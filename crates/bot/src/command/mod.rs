@@ -175,6 +175,10 @@ async fn halted(ctx: &Ctx, command: &ApplyRoles, attempt: &Attempt, halt: Halt) 
             Duration::from_secs(5),
             "the worker has not published a catalog yet",
         ),
+        Halt::Unseen => JobError::retry_after(
+            Duration::from_secs(5),
+            "the server's roles cannot be seen just now, and without them nobody is removed",
+        ),
     };
     // Nobody can tell what would help, and a day of tries would not. The worker knows that it is still owed.
     let is_hopeless = matches!(&error, JobError::Cancel(_));

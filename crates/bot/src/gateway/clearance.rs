@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_discord::rest::SessionStartLimit;
+use rolecall_discord::{error::DiscordError, rest::SessionStartLimit};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -44,8 +44,8 @@ impl Gateway {
                         None => self.out_of_starts(Duration::from_millis(starts.reset_after)),
                     }
                 }
-                // The operator has said where; the budget is not known then.
-                Err(CallError::Discord(error)) if self.address.is_some() && !error.is_transient() => {
+                // It is known where; the budget is not known then.
+                Err(CallError::Discord(error)) if self.address.is_some() && is_not_served(&error) => {
                     tracing::warn!(%error, "Discord does not tell how many session starts are left");
                     return;
                 }
@@ -101,6 +101,15 @@ impl Gateway {
     }
 }
 
+/// Whether this is the answer of somebody who does not tell it, such as a proxy of the gateway, and will not later on.
+fn is_not_served(error: &DiscordError) -> bool {
+    match error {
+        DiscordError::Decode { .. } => true,
+        DiscordError::Outage { status, .. } => *status < 500,
+        _ => !error.is_transient(),
+    }
+}
+
 /// The time between two starts with which the last ones reach until there are new ones; `None` while there are enough.
 fn between_scarce(starts: SessionStartLimit) -> Option<Duration> {
     let scarce = starts.remaining > 0 && starts.remaining < starts.total / SCARCE;
@@ -110,6 +119,19 @@ fn between_scarce(starts: SessionStartLimit) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_that_nobody_tells_is_waited_for_only_where_it_may_still_be_told() {
+        let outage = |status| DiscordError::Outage {
+            call: "GET /gateway/bot".to_owned(),
+            status,
+        };
+        assert!(
+            is_not_served(&outage(404)),
+            "a page of somebody who knows no such address"
+        );
+        assert!(!is_not_served(&outage(503)));
+    }
 
     #[test]
     fn session_starts_that_run_short_are_made_to_last() {

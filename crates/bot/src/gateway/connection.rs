@@ -77,6 +77,11 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// Whether Discord has said HELLO on it.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.interval.is_some()
+    }
+
     /// Whether a session came of it.
     pub(super) fn is_live(&self) -> bool {
         self.live

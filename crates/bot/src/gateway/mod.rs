@@ -165,8 +165,8 @@ impl Gateway {
         let mut connection = Connection::new(&ctx, shard, stop);
         let end = connection.run().await;
         self.unanswered = match end {
-            // Nothing was asked.
-            End::Lost(Cause::Unreached(_)) => self.unanswered,
+            // Nothing was asked: that is done only after a HELLO.
+            End::Lost(_) if !connection.is_greeted() => self.unanswered,
             End::Lost(Cause::NoSession | Cause::Zombie | Cause::Broken) if !connection.is_live() => {
                 self.unanswered.saturating_add(1)
             }
@@ -206,10 +206,9 @@ impl Gateway {
             }
             Fatal::Token => {
                 // The upkeep tries the token every few minutes.
-                self.ctx.bot.status.set_token_refused(true);
-                while self.ctx.bot.status.is_token_refused() {
-                    sleep(Duration::from_secs(1)).await;
-                }
+                let token = self.ctx.bot.client.token();
+                token.refuse();
+                token.accepted().await;
             }
             Fatal::Shards(_) | Fatal::Version | Fatal::Intents | Fatal::Other(_) => {
                 std::future::pending::<()>().await;

@@ -18,10 +18,12 @@ impl World {
             Event::GuildCreate(guild) => self.guild_came(&mut state, guild),
             Event::GuildUpdate(guild) => self.guild_changed(&mut state, guild),
             Event::GuildDelete { guild_id } => {
+                state.changes += 1;
                 state.guilds.remove(&guild_id);
                 state.members.forget_guild(guild_id);
             }
             Event::RoleSet { guild_id, role } => {
+                state.changes += 1;
                 if let Some(guild) = state.guilds.get_mut(&guild_id) {
                     guild.roles.insert(role.id, role);
                     self.show(&mut state, guild_id);
@@ -41,6 +43,7 @@ impl World {
     /// changed unheard.
     fn guild_came(&self, state: &mut State, body: GuildBody) {
         let guild_id = body.id;
+        state.changes += 1;
         state.members.forget_guild(guild_id);
         let is_bot = |member: &&MemberBody| Some(member.user_id()) == state.bot;
         let bot_roles = body
@@ -56,16 +59,21 @@ impl World {
             }
         }
         let guild = Guild::new(body.name, body.roles, bot_roles);
-        if self.is_ours(guild_id) && !guild.is_complete() {
-            state.doubted.insert(guild_id);
-        }
+        let is_complete = guild.is_complete();
         state.guilds.insert(guild_id, guild);
-        if self.is_ours(guild_id) {
-            self.tell_guild(state, guild_id, true);
+        if !self.is_ours(guild_id) {
+            return;
+        }
+        state.untold.insert(guild_id);
+        if is_complete {
+            self.show(state, guild_id);
+        } else {
+            state.doubted.insert(guild_id);
         }
     }
 
     fn guild_changed(&self, state: &mut State, body: GuildBody) {
+        state.changes += 1;
         let Some(guild) = state.guilds.get_mut(&body.id) else {
             return;
         };
@@ -77,6 +85,7 @@ impl World {
     }
 
     fn role_gone(&self, state: &mut State, guild_id: GuildId, role_id: RoleId) {
+        state.changes += 1;
         state.members.strip(guild_id, role_id);
         if let Some(guild) = state.guilds.get_mut(&guild_id) {
             guild.roles.remove(&role_id);
@@ -104,6 +113,7 @@ impl World {
     }
 
     fn bot_seen(&self, state: &mut State, guild_id: GuildId, mut roles: Vec<RoleId>) {
+        state.changes += 1;
         roles.sort_unstable();
         if let Some(guild) = state.guilds.get_mut(&guild_id)
             && guild.bot_roles.as_ref() != Some(&roles)
@@ -132,9 +142,12 @@ impl World {
         }
     }
 
+    /// Tells of a server of which enough is known.
     fn show(&self, state: &mut State, guild_id: GuildId) {
-        if self.is_ours(guild_id) {
-            self.tell_guild(state, guild_id, false);
+        let is_complete = state.guilds.get(&guild_id).is_some_and(Guild::is_complete);
+        if is_complete && self.is_ours(guild_id) {
+            let identified = state.untold.remove(&guild_id);
+            self.tell_guild(state, guild_id, identified);
         }
     }
 }

@@ -53,11 +53,11 @@ impl Guild {
         check_kick(&standing)
     }
 
-    /// What keeps the bot from removing somebody with these roles. `None` if nothing does, or that is not known.
-    pub(crate) fn untouchable(&self, guild_id: GuildId, held: &[RoleId]) -> Option<Untouchable> {
+    /// Whether the bot may remove somebody with these roles. `None` if that is not known.
+    pub(crate) fn may_remove(&self, guild_id: GuildId, held: &[RoleId]) -> Option<Result<(), Untouchable>> {
         let roles = self.list();
         let standing = BotStanding::of(guild_id, &roles, self.bot_roles.as_ref()?);
-        may_kick(&roles, &standing, held).err()
+        Some(may_kick(&roles, &standing, held))
     }
 
     /// The server as the worker is told of it.

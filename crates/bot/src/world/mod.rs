@@ -68,6 +68,10 @@ struct State {
     outbox: Outbox,
     /// Servers to be looked at by REST.
     doubted: HashSet<GuildId>,
+    /// Servers that a new session has shown, and that are told as such once enough is known of them.
+    untold: HashSet<GuildId>,
+    /// How often the gateway has told of a change to a server: a look that began before one shows what was before.
+    changes: u64,
 }
 
 impl World {
@@ -148,11 +152,11 @@ impl World {
             .find(|fault| matches!(fault, Fault::CreateInviteMissing))
     }
 
-    /// What keeps the bot from removing somebody with these roles, as far as is known.
-    pub(crate) fn untouchable(&self, guild_id: GuildId, held: &[RoleId]) -> Option<Untouchable> {
+    /// Whether the bot may remove somebody with these roles. `None` if that is not known.
+    pub(crate) fn may_remove(&self, guild_id: GuildId, held: &[RoleId]) -> Option<Result<(), Untouchable>> {
         let state = self.state();
         let guild = state.guilds.get(&guild_id).filter(|_| state.live)?;
-        guild.untouchable(guild_id, held)
+        guild.may_remove(guild_id, held)
     }
 
     /// A role's name.
@@ -203,12 +207,25 @@ impl World {
         state.guilds.get(&guild_id)?.observed(guild_id, bot, identified)
     }
 
-    /// The bot's account and the servers that have to be looked at by REST, because the gateway has not told or
-    /// Discord acts otherwise than what it told.
-    pub(crate) fn to_look_at(&self) -> Option<(DiscordUserId, HashSet<GuildId>)> {
+    /// The servers that have to be looked at by REST, because the gateway has not told or Discord acts otherwise than
+    /// what it told.
+    pub(crate) fn to_look_at(&self) -> HashSet<GuildId> {
         let mut state = self.state();
-        let bot = state.bot.filter(|_| state.live && !state.doubted.is_empty())?;
-        Some((bot, std::mem::take(&mut state.doubted)))
+        if state.live {
+            std::mem::take(&mut state.doubted)
+        } else {
+            HashSet::new()
+        }
+    }
+
+    /// The bot's account, where a session has told it.
+    pub(crate) fn bot(&self) -> Option<DiscordUserId> {
+        self.state().bot
+    }
+
+    /// How often the gateway has told of a change to a server.
+    pub(crate) fn changes(&self) -> u64 {
+        self.state().changes
     }
 
     /// What is known of a server may be wrong: it is looked at again.
@@ -235,16 +252,21 @@ impl World {
         }
     }
 
-    /// A server was looked at.
-    pub(crate) fn looked_at(&self, guild_id: GuildId, guild: Option<Guild>) {
+    /// A server was looked at, beginning after so many changes. What the gateway has told since is newer.
+    pub(crate) fn looked_at(&self, guild_id: GuildId, guild: Option<Guild>, changes: u64) {
         let ours = self.is_ours(guild_id);
         let mut state = self.state();
+        if state.changes != changes {
+            state.doubted.insert(guild_id);
+            return;
+        }
         match guild {
             Some(guild) => {
                 let changed = state.guilds.get(&guild_id) != Some(&guild);
                 state.guilds.insert(guild_id, guild);
-                if changed && ours {
-                    self.tell_guild(&mut state, guild_id, false);
+                let identified = state.untold.remove(&guild_id);
+                if (changed || identified) && ours {
+                    self.tell_guild(&mut state, guild_id, identified);
                 }
             }
             None => {

@@ -1,6 +1,6 @@
 //! What becomes known from which events, and what of it is told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rolecall_queue::{
     Documents, Link, LinkOptions,
@@ -242,4 +242,40 @@ fn the_bots_own_roles_decide_what_it_may_give() {
         matches!(world.next_fact(), Next::At(_)),
         "the change is told after a while"
     );
+}
+
+#[test]
+fn a_look_at_a_server_that_began_before_a_change_is_made_again() {
+    let world = world();
+    let changes = world.changes();
+    let before = Guild::new("Council".to_owned(), Vec::new(), Some(Vec::new()));
+    hear(
+        &world,
+        3,
+        r#""GUILD_ROLE_CREATE","d":{"guild_id":"1","role":{"id":"21","name":"New","position":2,"permissions":"0"}}"#,
+    );
+    world.looked_at(guild(), Some(before.clone()), changes);
+    assert_eq!(
+        world.role_name(guild(), RoleId::new(21).unwrap()).as_deref(),
+        Some("New")
+    );
+    assert_eq!(world.to_look_at(), [guild()].into(), "it is looked at again");
+    world.looked_at(guild(), Some(before), world.changes());
+    assert_eq!(world.role_name(guild(), RoleId::new(21).unwrap()), None);
+}
+
+#[test]
+fn a_server_shown_by_a_new_session_is_told_as_such_even_if_what_the_bot_is_in_it_comes_later() {
+    let world = world();
+    world.state().outbox = Outbox::default();
+    let without_the_bot = r#""GUILD_CREATE","d":{"id":"1","name":"Council","roles":[],"members":[]}"#;
+    hear(&world, 3, without_the_bot);
+    assert_eq!(world.next_fact(), Next::Nothing, "not enough is known");
+    let seen = Guild::new("Council".to_owned(), Vec::new(), Some(Vec::new()));
+    world.looked_at(guild(), Some(seen), world.changes());
+    let later = Instant::now() + Duration::from_secs(1);
+    let Next::Now(ticket) = world.state().outbox.next(later) else {
+        panic!("nothing is told")
+    };
+    assert_eq!(ticket.fact, Fact::Guild { identified: true });
 }

@@ -1,6 +1,6 @@
 //! Role commands: carried out, verified, reported.
 
-use rolecall_queue::jobs::{Lane, RoleResult};
+use rolecall_queue::jobs::{ApplyRoles, Lane, RoleResult};
 use rolecall_runtime::{
     clock::SystemRng,
     config::EncryptionKeys,
@@ -188,6 +188,32 @@ async fn commands_that_wait_for_the_same_person_become_one() {
     assert_eq!(rig.worker.outcome().await.revision, 6);
     assert_eq!(rig.roles_of(ben), [INTRODUCED_ROLE].into());
     assert_eq!(rig.requests("PUT", &format!("/roles/{DEBTOR_ROLE}")), 0);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_waits_for_discords_limit_is_not_made_once_a_newer_command_is_there() {
+    let rig = Rig::start().await;
+    rig.discord.set_limit("member-roles", 1, 4_000).unwrap();
+    let (ada, ben) = (rig.member("Ada A"), rig.member("Ben B"));
+    let bot = rig.bot().await;
+    rig.worker.push(&command(ada, 1, &[COUNCIL_ROLE], &[])).await;
+    assert_eq!(rig.worker.result().await, applied(&[COUNCIL_ROLE], &[]));
+    let bulk = ApplyRoles {
+        lane: Lane::Bulk,
+        ..command(ben, 1, &[COUNCIL_ROLE], &[])
+    };
+    rig.worker.push(&bulk).await;
+    let look = format!("/members/{ben}");
+    until(async || rig.requests("GET", &look) >= 1).await;
+    rig.worker.push(&command(ben, 2, &[], &[COUNCIL_ROLE])).await;
+    let outcome = rig.worker.outcome().await;
+    assert_eq!((outcome.revision, outcome.result), (2, applied(&[], &[])));
+    assert_eq!(
+        rig.writes(ben),
+        0,
+        "a role that would have been taken again at once"
+    );
     bot.stop().await;
 }
 

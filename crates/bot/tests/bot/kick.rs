@@ -1,5 +1,7 @@
 //! People whose membership has ended are removed from the server, where the owner chose so.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_domain::clock::Clock;
 use rolecall_queue::jobs::{ApplyRoles, RoleResult};
@@ -8,10 +10,11 @@ use rolecall_sandbox::discord::{
     Config,
     demo::{BOT_ROLE, COUNCIL_ROLE, DEBTOR_ROLE, GUILD, OWNER, STAFF_ROLE},
     faults::{Fault, FaultKind},
+    limits::rules::LimitRule,
     state::{audit::AuditAction, permissions::KICK_MEMBERS},
 };
 
-use crate::support::{Rig, command, role, until};
+use crate::support::{Rig, command, no_intents, role, until};
 
 /// The bot may remove people.
 fn may_kick(config: &mut Config) {
@@ -162,6 +165,35 @@ async fn a_newer_purchase_overtakes_a_removal_that_waits() {
 }
 
 #[tokio::test]
+async fn a_newer_purchase_overtakes_a_removal_that_waits_for_discords_limit() {
+    let rig = Rig::start_with(|config| {
+        may_kick(config);
+        let removals = LimitRule::new(
+            "removals",
+            &["DELETE /guilds/{g}/members/{u}"],
+            1,
+            Duration::from_secs(4),
+        );
+        config.limits.rules.push(removals);
+    })
+    .await;
+    let (ada, ben) = (rig.paid("Ada A"), rig.paid("Ben B"));
+    let bot = rig.bot().await;
+    rig.worker.push(&removal(ada, 1, now())).await;
+    assert_eq!(rig.worker.result().await, RoleResult::NotInGuild { kicked: true });
+    rig.worker.push(&removal(ben, 1, now())).await;
+    // They have been looked at for the last time before the removal, which has to wait.
+    let last_look = format!("/members/{ben}");
+    until(async || rig.requests("GET", &last_look) >= 2).await;
+    rig.worker.push(&command(ben, 2, &[COUNCIL_ROLE], &[])).await;
+    let outcome = rig.worker.outcome().await;
+    assert_eq!(outcome.revision, 2);
+    assert!(rig.roles_of(ben).contains(&COUNCIL_ROLE));
+    assert_eq!(rig.kicks(ben), 0);
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn without_the_permission_nobody_is_removed_and_ready_and_the_report_say_what_to_switch_on() {
     let rig = Rig::start().await;
     let ben = rig.paid("Ben B");
@@ -207,6 +239,27 @@ async fn staff_of_the_server_is_left_alone() {
         "{message}"
     );
     assert_eq!(rig.kicks(ben), 0);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn staff_is_left_alone_even_where_the_gateway_does_not_tell_who_that_is() {
+    let rig = Rig::start_with(|config| {
+        may_kick(config);
+        no_intents(config);
+    })
+    .await;
+    let (ada, ben) = (rig.paid("Ada A"), rig.paid("Ben B"));
+    rig.discord.give_role(GUILD, ben, STAFF_ROLE).unwrap();
+    let bot = rig.idle_bot("10s");
+    until(async || bot.ready().await["parts"]["gateway"]["ok"] == false).await;
+    rig.worker.push(&removal(ben, 1, now())).await;
+    let (seen, _, message) = rig.refusal().await;
+    assert_eq!(seen, applied(&[STAFF_ROLE]));
+    assert!(message.contains("permissions of staff"), "{message}");
+    assert_eq!(rig.kicks(ben), 0);
+    rig.worker.push(&removal(ada, 1, now())).await;
+    assert_eq!(rig.worker.result().await, RoleResult::NotInGuild { kicked: true });
     bot.stop().await;
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rolecall_queue::jobs::RoleResult;
 use rolecall_sandbox::discord::{
     Simulator,
-    control::gateway::GatewayAction,
-    demo::COUNCIL_ROLE,
+    control::{gateway::GatewayAction, platform::PlatformAction},
+    demo::{BOT_TOKEN, COUNCIL_ROLE},
     faults::{Fault, FaultKind},
     gateway::{GatewaySwitches, log::GatewayStep},
 };
@@ -99,6 +99,55 @@ async fn a_gateway_that_is_silent_from_the_first_byte_is_noticed_too() {
     until(async || ends(&bot.metrics().await, "no_session") >= 2).await;
     rig.discord.set_gateway(GatewaySwitches::default());
     until(async || is_well(&bot).await).await;
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_breaks_off_before_it_says_hello_does_not_cost_the_session() {
+    let rig = Rig::start().await;
+    let bot = rig.hurried_bot(40).await;
+    let mute = GatewaySwitches {
+        no_hello: true,
+        ..GatewaySwitches::default()
+    };
+    rig.discord.set_gateway(mute);
+    rig.discord.act(GatewayAction::CutGateway).unwrap();
+    until(async || ends(&bot.metrics().await, "no_session") >= 5).await;
+    rig.discord.set_gateway(GatewaySwitches::default());
+    until(async || is_well(&bot).await).await;
+    assert_eq!(
+        (rig.identified(), rig.resumed()),
+        (1, 1),
+        "nobody was asked to resume meanwhile"
+    );
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_discord_takes_again_is_noticed_without_a_restart() {
+    let rig = Rig::start().await;
+    let ben = rig.member("Ben B");
+    let bot = rig.hurried_bot(60).await;
+    let refuse = FaultKind::Refuse { status: 401, code: 0 };
+    rig.discord.add_fault(Fault::new(refuse).times(1));
+    rig.worker.push(&command(ben, 1, &[COUNCIL_ROLE], &[])).await;
+    let takes_token = async || bot.ready().await["parts"]["discord_rest"]["ok"] == true;
+    until(async || !takes_token().await).await;
+    until(takes_token).await;
+    rig.worker.push(&command(ben, 2, &[COUNCIL_ROLE], &[])).await;
+    assert_eq!(rig.worker.outcome().await.revision, 2);
+    assert!(rig.roles_of(ben).contains(&COUNCIL_ROLE));
+
+    // The same at the gateway, and with a first try that fails.
+    let reset = |token: &str| PlatformAction::ResetBotToken {
+        token: token.to_owned(),
+    };
+    rig.discord.act(reset("another")).unwrap();
+    until(async || !takes_token().await).await;
+    let tries = rig.requests("GET", "/users/@me");
+    until(async || rig.requests("GET", "/users/@me") > tries).await;
+    rig.discord.act(reset(BOT_TOKEN)).unwrap();
+    until(async || takes_token().await && is_well(&bot).await).await;
     bot.stop().await;
 }
 

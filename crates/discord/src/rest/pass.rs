@@ -20,9 +20,13 @@ pub struct Pass {
     pub(crate) gate: Option<Gate>,
 }
 
-/// The last place where one call can be stopped: after its wait at the limiter, before a byte of it goes out.
+/// The last place where a call can be stopped: after its wait at the limiter, before a byte of it goes out.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<AtomicU8>);
+pub struct Gate {
+    state: Arc<AtomicU8>,
+    /// What it stands in front of.
+    outer: Option<Arc<AtomicU8>>,
+}
 
 impl Pass {
     /// A pass whose call can be called off at `gate`.
@@ -35,7 +39,7 @@ impl Pass {
 
     /// Goes through the gate, if there is one and it is not shut.
     pub(crate) fn go_through(&self) -> bool {
-        self.gate.as_ref().is_none_or(|gate| gate.turn_to(PASSED))
+        self.gate.as_ref().is_none_or(Gate::pass)
     }
 }
 
@@ -50,17 +54,29 @@ impl From<Lane> for Pass {
 }
 
 impl Gate {
-    /// Calls the call off. `false` if it has gone out: then only its answer tells what came of it.
-    pub fn shut(&self) -> bool {
-        self.turn_to(SHUT)
+    /// A gate for one of several calls, in front of this one for all of them: its call goes out only through both.
+    #[must_use]
+    pub fn inner(&self) -> Self {
+        Self {
+            state: Arc::default(),
+            outer: Some(Arc::clone(&self.state)),
+        }
     }
 
-    fn turn_to(&self, state: u8) -> bool {
-        let turned = self
-            .0
-            .compare_exchange(OPEN, state, Ordering::SeqCst, Ordering::SeqCst);
-        turned.is_ok() || turned == Err(state)
+    /// Calls the call off. `false` if it has gone out: then only its answer tells what came of it.
+    pub fn shut(&self) -> bool {
+        turn(&self.state, SHUT)
     }
+
+    fn pass(&self) -> bool {
+        turn(&self.state, PASSED) && self.outer.as_ref().is_none_or(|outer| turn(outer, PASSED))
+    }
+}
+
+/// Turns a gate that is open, or is so already.
+fn turn(gate: &AtomicU8, state: u8) -> bool {
+    let turned = gate.compare_exchange(OPEN, state, Ordering::SeqCst, Ordering::SeqCst);
+    turned.is_ok() || turned == Err(state)
 }
 
 #[cfg(test)]
@@ -76,5 +92,27 @@ mod tests {
         assert!(gate.shut());
         assert!(!Pass::new(Lane::Now, &gate).go_through());
         assert!(Pass::from(Lane::Bulk).go_through());
+    }
+
+    #[test]
+    fn a_call_that_was_stopped_at_its_own_gate_has_not_gone_through_that_of_all() {
+        let all = Gate::default();
+        let stopped = all.inner();
+        assert!(stopped.shut());
+        assert!(!Pass::new(Lane::Now, &stopped).go_through());
+        assert!(all.shut(), "nothing has gone out");
+
+        let all = Gate::default();
+        assert!(Pass::new(Lane::Now, &all.inner()).go_through());
+        assert!(!all.shut(), "one of them has gone out");
+        let second = all.inner();
+        assert!(second.shut(), "another can still be stopped");
+    }
+
+    #[test]
+    fn once_all_are_called_off_none_goes_out() {
+        let all = Gate::default();
+        assert!(all.shut());
+        assert!(!Pass::new(Lane::Now, &all.inner()).go_through());
     }
 }

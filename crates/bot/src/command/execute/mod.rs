@@ -1,5 +1,7 @@
 //! Carrying out one command: look, join or remove the person, write the difference, read back.
 
+mod removal;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
@@ -34,6 +36,8 @@ pub(super) enum Halt {
     Superseded,
     /// Nothing is known of what may be written.
     NoCatalog,
+    /// The server's roles, or the bot's own, cannot be seen just now.
+    Unseen,
     /// The bot cannot even look: it is not in the server, or sees nothing there.
     Shut(DiscordError),
     /// Discord, or the lack of the right to call it.
@@ -55,7 +59,7 @@ pub(super) struct Execution<'a> {
     lane: Lane,
     /// Nothing of it can have been written before.
     first: bool,
-    /// Passed by the first write, unless it was called off before.
+    /// Stands behind the gates of all writes: passed by the first, unless it was called off before.
     writes: Gate,
 }
 
@@ -139,8 +143,24 @@ impl<'a> Execution<'a> {
         self.writes.shut()
     }
 
-    fn pass(&self) -> Pass {
-        Pass::new(self.lane, &self.writes)
+    /// Sends a write, unless a newer command comes while it waits at the limiter: that one may want the opposite.
+    async fn send<T>(
+        &self,
+        write: impl AsyncFnOnce(Pass) -> Result<T, CallError>,
+    ) -> Result<Result<T, CallError>, Halt> {
+        let gate = self.writes.inner();
+        let stopped = async {
+            self.turn.overtaken().await;
+            if !gate.shut() {
+                // It has gone out, and its answer has to be known.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stopped => Err(Halt::Superseded),
+            answer = write(Pass::new(self.lane, &gate)) => Ok(answer),
+        }
     }
 
     /// Carries it out.
@@ -313,11 +333,10 @@ impl<'a> Execution<'a> {
         let possible = |role: &RoleId| world.fault_of(self.command.guild_id, *role).is_none();
         let roles: Vec<RoleId> = wish.add.iter().copied().filter(possible).collect();
         let mark = writing.mark();
+        let rest = &self.ctx.rest;
         let added = self
-            .ctx
-            .rest
-            .add_member(self.person, &token, &roles, self.pass())
-            .await;
+            .send(async |pass| rest.add_member(self.person, &token, &roles, pass).await)
+            .await?;
         match added {
             Ok(Joined::Created(member)) => {
                 report.joined = true;
@@ -339,93 +358,17 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// When the membership ended for which the person is to be removed, if they are. Whoever should have any role is
-    /// not, whatever else the command says.
-    fn kicks_who_came_before(&self) -> Option<DateTime<Utc>> {
-        self.command
-            .kick
-            .filter(|_| self.command.add.is_empty() && !self.command.probe)
-    }
-
-    /// Removes the person from the server, unless they came into it after `ended`: whoever comes back is not removed
-    /// a second time, however late the command is or however often it comes.
-    async fn kick(&self, ended: DateTime<Utc>, writing: &Writing, report: &mut Report) -> Result<(), Halt> {
-        let (guild_id, world) = (self.command.guild_id, &self.ctx.bot.world);
-        // The gateway does not tell when they came, and nobody is removed on old news.
-        let mark = writing.mark();
-        let member = self.member().await?;
-        report.seen = writing.saw(mark, member.clone().map(Presence::from));
-        report.at = self.now();
-        let Some(member) = member else { return Ok(()) };
-        if member.joined_at.is_none_or(|joined_at| ended < joined_at) {
-            tracing::info!(guild.id = %guild_id, "somebody came back after their membership had ended: they are not removed");
-            return Ok(());
-        }
-        if let Some(why) = world.untouchable(guild_id, &member.roles) {
-            report.refusals.push(Refusal::untouchable(&why));
-            return Ok(());
-        }
-        if self.turn.is_superseded() {
-            return Err(Halt::Superseded);
-        }
-        let reason = format!("Rolecall: the membership has ended ({})", self.command.reason);
-        match self
-            .ctx
-            .rest
-            .remove_member(self.person, &reason, self.pass())
-            .await
-        {
-            Ok(()) => self.see_gone(writing, report).await,
-            Err(CallError::Discord(error)) if error.class() == ErrorClass::NotInGuild => {
-                report.seen = writing.saw(writing.mark(), None);
-                Ok(())
-            }
-            Err(CallError::Discord(error)) => match Refusal::of_kick(guild_id, &error) {
-                Some(refusal) => {
-                    // Otherwise it would have been foreseen, unless they own the server.
-                    world.doubt(guild_id);
-                    report.refusals.push(refusal);
-                    Ok(())
-                }
-                None => Err(CallError::from(error).into()),
-            },
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Whether somebody who was removed is gone: as the gateway tells, or by asking.
-    async fn see_gone(&self, writing: &Writing, report: &mut Report) -> Result<(), Halt> {
-        let echo = if self.ctx.bot.world.echoes() {
-            writing.echo(ECHO, Option::is_none).await
-        } else {
-            None
-        };
-        report.seen = match echo {
-            Some(gone) => gone,
-            None => self.ask(writing).await?,
-        };
-        report.at = self.now();
-        report.kicked = report.seen.is_none();
-        if !report.kicked {
-            report.refusals.push(Refusal::of_lie());
-        }
-        Ok(())
-    }
-
     /// Writes one role after the other. One that the server does not allow does not keep the others back.
     async fn write(&self, changes: &Difference) -> Result<Written, Halt> {
         let mut written = Written::default();
         let adds = changes.add.iter().map(|role| (*role, true));
         let removes = changes.remove.iter().map(|role| (*role, false));
         for (role, give) in adds.chain(removes) {
-            if self.turn.is_superseded() {
-                return Err(Halt::Superseded);
-            }
             if let Some(fault) = self.ctx.bot.world.fault_of(self.command.guild_id, role) {
                 written.refusals.push(Refusal::foreseen(Some(role), &fault));
                 continue;
             }
-            match self.write_role(role, give).await {
+            match self.write_role(role, give).await? {
                 Ok(()) if give => drop(written.changes.add.insert(role)),
                 Ok(()) => drop(written.changes.remove.insert(role)),
                 Err(CallError::Discord(error)) if error.class() == ErrorClass::NotInGuild => {
@@ -448,19 +391,16 @@ impl<'a> Execution<'a> {
         Ok(written)
     }
 
-    async fn write_role(&self, role: RoleId, give: bool) -> Result<(), CallError> {
-        let reason = format!("Rolecall: {}", self.command.reason);
-        if give {
-            self.ctx
-                .rest
-                .add_role(self.person, role, &reason, self.pass())
-                .await
-        } else {
-            self.ctx
-                .rest
-                .remove_role(self.person, role, &reason, self.pass())
-                .await
-        }
+    async fn write_role(&self, role: RoleId, give: bool) -> Result<Result<(), CallError>, Halt> {
+        let (rest, reason) = (&self.ctx.rest, format!("Rolecall: {}", self.command.reason));
+        self.send(async |pass| {
+            if give {
+                rest.add_role(self.person, role, &reason, pass).await
+            } else {
+                rest.remove_role(self.person, role, &reason, pass).await
+            }
+        })
+        .await
     }
 
     /// The person after the writes: as the gateway tells, or by asking. An answer to a write is no proof.
