@@ -1,6 +1,6 @@
 //! What a job looks like on the wire. Its arguments stay raw JSON until their kind is known.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Write};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -67,9 +67,13 @@ struct Outgoing<'a, J> {
 /// About as long as everything but the arguments.
 const FRAME_BYTES: usize = 256;
 
-/// The bytes of a job.
-pub(crate) fn encode<J: Job>(job: &J, push: &Push) -> serde_json::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(FRAME_BYTES + job.size_hint());
+/// About how many bytes a job will have.
+pub(crate) fn size_hint<J: Job>(job: &J) -> usize {
+    FRAME_BYTES + job.size_hint()
+}
+
+/// Writes the bytes of a job.
+pub(crate) fn write<J: Job>(to: impl Write, job: &J, push: &Push) -> serde_json::Result<()> {
     let outgoing = Outgoing {
         v: VERSION,
         id: push.id,
@@ -78,8 +82,7 @@ pub(crate) fn encode<J: Job>(job: &J, push: &Push) -> serde_json::Result<Vec<u8>
         traceparent: push.traceparent.as_deref(),
         args: job,
     };
-    serde_json::to_writer(&mut bytes, &outgoing)?;
-    Ok(bytes)
+    serde_json::to_writer(to, &outgoing)
 }
 
 #[cfg(test)]
@@ -101,8 +104,9 @@ mod tests {
 
     #[test]
     fn the_envelope_has_its_golden_shape() {
-        let encoded = encode(&SyncPlans {}, &push()).unwrap();
-        assert_eq!(String::from_utf8(encoded).unwrap(), GOLDEN);
+        let mut written = Vec::new();
+        write(&mut written, &SyncPlans {}, &push()).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), GOLDEN);
     }
 
     #[test]

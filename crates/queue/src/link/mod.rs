@@ -107,8 +107,10 @@ impl Link {
         let deadline = tokio::time::Instant::now() + self.response_timeout;
         let mut retried = false;
         loop {
-            let connecting = self.within(deadline, self.open.connection()).await;
-            let (generation, connection) = connecting?;
+            let (generation, connection) = match self.open.current() {
+                Some(open) => open,
+                None => self.within(deadline, self.open.connection()).await?,
+            };
             let answer = self.within(deadline, send(connection)).await;
             match answer {
                 Err(error) if is_broken(&error) => {

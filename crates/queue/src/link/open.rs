@@ -121,7 +121,8 @@ impl Open {
         }
     }
 
-    fn current(&self) -> Option<(u64, MultiplexedConnection)> {
+    /// The open connection and its generation.
+    pub(crate) fn current(&self) -> Option<(u64, MultiplexedConnection)> {
         let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
         slot.connection
             .clone()

@@ -2,17 +2,17 @@
 
 mod error;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use redis::Cmd;
+use redis::{Cmd, RedisWrite};
 use uuid::Uuid;
 
 pub use crate::producer::error::PushError;
 use crate::{
     envelope,
     job::Job,
-    keys::Keys,
+    keys::{Keys, Queue},
     link::Link,
     scripts,
     time::{millis, millis_after},
@@ -61,12 +61,17 @@ pub enum Pushed {
 #[derive(Debug, Clone)]
 pub struct Producer {
     link: Link,
+    /// In the order of [`Queue::ALL`].
+    keys: Arc<[Keys; Queue::ALL.len()]>,
 }
 
 impl Producer {
     /// A producer over this link.
     pub fn new(link: &Link) -> Self {
-        Self { link: link.clone() }
+        Self {
+            link: link.clone(),
+            keys: Arc::new(Queue::ALL.map(|queue| Keys::new(link.namespace(), queue))),
+        }
     }
 
     /// Pushes one job. When this returns `Ok`, Redis has it.
@@ -116,15 +121,14 @@ impl Producer {
         Ok(taken.into_iter().map(Pushed::from_taken).collect())
     }
 
-    /// The call that pushes `job`, and how long its envelope is.
+    /// The call that pushes `job`, and about how many bytes it has.
     fn call<J: Job>(&self, job: &J, push: &Push) -> Result<(Cmd, usize), PushError> {
-        let envelope = envelope::encode(job, push).map_err(PushError::Encode)?;
-        let size = envelope.len();
+        let size = envelope::size_hint(job);
         let due = push
             .delay
             .map(|delay| millis_after(push.now, delay).to_string())
             .unwrap_or_default();
-        let keys = Keys::new(self.link.namespace(), job.queue());
+        let keys = self.keys(job.queue());
         let dedup = job.dedup_key().map(|key| keys.dedup(&key));
         let mut call = match &dedup {
             Some(dedup) => {
@@ -132,9 +136,31 @@ impl Producer {
             }
             None => scripts::call_with_room(&scripts::PUSH, &[keys.stream(), keys.delayed()], size),
         };
-        let lifetime = millis(J::DEDUP_FOR);
-        call.arg(envelope).arg(due).arg(lifetime);
+        // Straight into the call: for a webhook a buffer of its own would be the largest there is.
+        envelope::write(call.writer_for_next_arg(), job, push).map_err(PushError::Encode)?;
+        call.arg(due).arg(millis(J::DEDUP_FOR));
         Ok((call, size))
+    }
+
+    fn keys(&self, queue: Queue) -> &Keys {
+        let [
+            stripe_events,
+            account_events,
+            discord_events,
+            now,
+            bulk,
+            outcomes,
+            jobs,
+        ] = &*self.keys;
+        match queue {
+            Queue::StripeEvents => stripe_events,
+            Queue::AccountEvents => account_events,
+            Queue::DiscordEvents => discord_events,
+            Queue::RoleCommandsNow => now,
+            Queue::RoleCommandsBulk => bulk,
+            Queue::RoleOutcomes => outcomes,
+            Queue::Jobs => jobs,
+        }
     }
 }
 
