@@ -13,7 +13,7 @@ use actix_web::{
         ConnectionType,
         header::{HeaderName, HeaderValue},
     },
-    web::{self, Bytes},
+    web,
 };
 use chrono::{DateTime, Utc};
 use rolecall_domain::{
@@ -22,8 +22,12 @@ use rolecall_domain::{
 };
 use rolecall_queue::{Producer, Push, Pushed, jobs::StripeEvent};
 use rolecall_runtime::config::StripeWebhookConfig;
-use rolecall_stripe::{event::EventEnvelope, signature};
+use rolecall_stripe::{
+    event::EventEnvelope,
+    signature::{self, Signed},
+};
 use secrecy::SecretString;
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -144,9 +148,10 @@ impl Intake {
             },
         })?;
         let now = self.clock.now();
-        let is_live = self.mode_of_secret(request, &body, now)?;
+        let Signed { secret, text } = self.signed(request, &body, now)?;
+        let is_live = self.secrets.is_live(secret);
         let event =
-            EventEnvelope::parse(&body).map_err(|error| refused(Outcome::MalformedBody, chain(&error)))?;
+            EventEnvelope::parse(text).map_err(|error| refused(Outcome::MalformedBody, chain(&error)))?;
         if event.livemode != is_live {
             return Err(refused(
                 Outcome::WrongSignature,
@@ -156,15 +161,19 @@ impl Intake {
         if is_live != self.secrets.serves_live {
             return Ok(Outcome::OtherMode);
         }
-        self.push(event, body, request, now).await
+        let payload = verbatim(text).map_err(|error| refused(Outcome::MalformedBody, error.to_string()))?;
+        // It lies in what the connection reads into. Kept while Redis is waited for, the next webhook would need
+        // another buffer.
+        drop(body);
+        self.push(event, payload, request, now).await
     }
 
-    fn mode_of_secret(
+    fn signed<'a>(
         &self,
         request: &HttpRequest,
-        body: &[u8],
+        body: &'a [u8],
         now: DateTime<Utc>,
-    ) -> Result<bool, ApiError> {
+    ) -> Result<Signed<'a>, ApiError> {
         let mut headers = request.headers().get_all(STRIPE_SIGNATURE);
         let header = headers.next().map(HeaderValue::as_bytes);
         if headers.next().is_some() {
@@ -173,22 +182,17 @@ impl Intake {
                 "the header is there twice".to_owned(),
             ));
         }
-        let matching = signature::matching_secret(header, body, &self.secrets.all, now);
-        let position = matching.map_err(|error| refused(error.into(), error.to_string()))?;
-        Ok(self.secrets.is_live(position))
+        signature::matching_secret(header, body, &self.secrets.all, now)
+            .map_err(|error| refused(error.into(), error.to_string()))
     }
 
     async fn push(
         &self,
         event: EventEnvelope,
-        body: Bytes,
+        payload: Box<RawValue>,
         request: &HttpRequest,
         now: DateTime<Utc>,
     ) -> Result<Outcome, ApiError> {
-        let payload = verbatim(&body).map_err(|error| refused(Outcome::MalformedBody, error.to_string()))?;
-        // It lies in what the connection reads into. Kept while Redis is waited for, the next webhook would need
-        // another buffer.
-        drop(body);
         let job = StripeEvent {
             event_id: event.id,
             event_type: event.event_type,

@@ -22,20 +22,21 @@ const PATH: &str = "/webhooks/stripe";
 const EVENT: &str =
     r#"{"id": "evt_1",  "type":"invoice.paid","created":1790000000,"livemode":false,"data":{"n":1.50}}"#;
 
-fn signature(app: &TestApp, secret: &str, age: i64, body: &str) -> String {
+fn signature(app: &TestApp, secret: &str, age: i64, body: impl AsRef<[u8]>) -> String {
     sign(
         &SecretString::from(secret),
         app.now().timestamp() - age,
-        body.as_bytes(),
+        body.as_ref(),
     )
 }
 
-fn signed(app: &TestApp, browser: &Browser, body: &str) -> RequestBuilder {
-    let header = signature(app, WEBHOOK_SECRET, 0, body);
+fn signed(app: &TestApp, browser: &Browser, body: impl AsRef<[u8]>) -> RequestBuilder {
+    let body = body.as_ref().to_vec();
+    let header = signature(app, WEBHOOK_SECRET, 0, &body);
     browser
         .request(Method::POST, PATH)
         .header("stripe-signature", header)
-        .body(body.to_owned())
+        .body(body)
 }
 
 async fn send(app: &TestApp, request: RequestBuilder) -> Answer {
@@ -166,6 +167,13 @@ async fn a_signed_body_that_is_no_event_is_refused() {
             "{body}"
         );
     }
+    let not_text = b"{\"id\":\"evt_1\",\"type\":\"a.b\",\"created\":1,\"livemode\":false,\"x\":\"\xff\"}";
+    let answer = send(&app, signed(&app, &browser, not_text)).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (400, "wrong_signature"),
+        "Stripe's libraries sign text"
+    );
     assert!(app.jobs("stripe-events").await.is_empty());
 }
 
@@ -232,10 +240,10 @@ async fn two_mebibytes_are_read_and_one_byte_more_is_refused() {
     };
     let most = 2 * 1024 * 1024;
     assert_eq!(
-        send(&app, signed(&app, &browser, &filler(most))).await.status,
+        send(&app, signed(&app, &browser, filler(most))).await.status,
         200
     );
-    let answer = send(&app, signed(&app, &browser, &filler(most + 1))).await;
+    let answer = send(&app, signed(&app, &browser, filler(most + 1))).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code().as_str()),
         (413, "body_too_large")

@@ -46,7 +46,7 @@ pub struct ListedEvent(Box<RawValue>);
 impl ListedEvent {
     /// Its envelope. Read one by one, so that an odd event does not cost the whole page.
     pub fn envelope(&self) -> Result<EventEnvelope, EnvelopeError> {
-        EventEnvelope::parse(self.0.get().as_bytes())
+        EventEnvelope::parse(self.0.get())
     }
 
     /// The event as Stripe wrote it.

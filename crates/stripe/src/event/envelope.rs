@@ -21,7 +21,7 @@ pub struct EventEnvelope {
 /// Why a body is not an event.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not a JSON object in UTF-8.
+    /// Not a JSON object.
     #[error("the event is not a JSON object")]
     NotAnObject(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A field that every event has is not there.
@@ -42,9 +42,7 @@ pub enum EnvelopeError {
 
 impl EventEnvelope {
     /// Reads the envelope of an event as Stripe sends it; the rest is only checked to be JSON.
-    pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
-        // Checked as a whole, because the JSON reader does not look into strings that it skips.
-        let text = std::str::from_utf8(body).map_err(|error| EnvelopeError::NotAnObject(error.into()))?;
+    pub fn parse(text: &str) -> Result<Self, EnvelopeError> {
         // The JSON reader would also take an array of the four values for the object.
         if !text.trim_start().starts_with('{') {
             return Err(EnvelopeError::NotAnObject(
@@ -126,12 +124,12 @@ mod tests {
         "livemode":false,"data":{"object":{"id":"in_1","created":"no","type":7}}}"#;
 
     fn error(body: &str) -> String {
-        EventEnvelope::parse(body.as_bytes()).unwrap_err().to_string()
+        EventEnvelope::parse(body).unwrap_err().to_string()
     }
 
     #[test]
     fn a_snapshot_event_is_read() {
-        let envelope = EventEnvelope::parse(SNAPSHOT.as_bytes()).unwrap();
+        let envelope = EventEnvelope::parse(SNAPSHOT).unwrap();
         assert_eq!(envelope.id.as_str(), "evt_1");
         assert_eq!(envelope.event_type, "invoice.paid");
         assert_eq!(envelope.created.timestamp(), 1_767_225_600);
@@ -143,7 +141,7 @@ mod tests {
         let body = r#"{"id":"evt_test_65R","object":"v2.core.event","type":"v1.customer.subscription.updated",
             "created":"2026-11-20T12:00:01.345Z","livemode":true,"context":null,
             "related_object":{"id":"sub_1","type":"subscription","url":"/v1/subscriptions/sub_1"}}"#;
-        let envelope = EventEnvelope::parse(body.as_bytes()).unwrap();
+        let envelope = EventEnvelope::parse(body).unwrap();
         assert_eq!(envelope.created.timestamp_millis() % 1_000, 345);
         assert!(envelope.livemode);
     }
@@ -207,18 +205,12 @@ mod tests {
         ] {
             assert_eq!(error(body), "the event is not a JSON object", "{body:?}");
         }
-        let mut body = SNAPSHOT.as_bytes().to_vec();
-        body.splice(SNAPSHOT.len() - 2..SNAPSHOT.len() - 2, *b",\"x\":\"\xff\"");
-        assert!(matches!(
-            EventEnvelope::parse(&body),
-            Err(EnvelopeError::NotAnObject(_))
-        ));
     }
 
     #[test]
     fn escapes_and_order_do_not_matter() {
         let body = r#"{"livemode":false,"type":"a\u002eb","created":0,"\u0069d":"evt\u005f1"}"#;
-        let envelope = EventEnvelope::parse(body.as_bytes()).unwrap();
+        let envelope = EventEnvelope::parse(body).unwrap();
         assert_eq!(
             (envelope.id.as_str(), envelope.event_type.as_str()),
             ("evt_1", "a.b")
@@ -227,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_body_panics(body in any::<String>()) {
             prop_assert!(EventEnvelope::parse(&body).is_err());
         }
     }

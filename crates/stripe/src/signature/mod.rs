@@ -58,22 +58,30 @@ pub fn verify(
     matching_secret(header, body, secrets, now).map(|_| ())
 }
 
-/// As [`verify`], and tells which of `secrets` it was: the caller that holds secrets of both modes
-/// learns from it the mode of the endpoint.
-pub fn matching_secret(
+/// A body that was rightly signed.
+#[expect(missing_debug_implementations, reason = "a body holds personal data")]
+#[derive(Clone, Copy)]
+pub struct Signed<'a> {
+    /// Which of the secrets it was signed with: the caller that holds secrets of both modes learns from it the mode of
+    /// the endpoint.
+    pub secret: usize,
+    /// The body, which is text.
+    pub text: &'a str,
+}
+
+/// As [`verify`], and tells with which of `secrets`.
+pub fn matching_secret<'a>(
     header: Option<&[u8]>,
-    body: &[u8],
+    body: &'a [u8],
     secrets: &[SecretString],
     now: DateTime<Utc>,
-) -> Result<usize, SignatureError> {
+) -> Result<Signed<'a>, SignatureError> {
     let header = header
         .filter(|header| !header.is_empty())
         .ok_or(SignatureError::Missing)?;
     let header = SignatureHeader::parse(header).ok_or(SignatureError::Malformed)?;
-    if !is_text(body) {
-        return Err(SignatureError::Wrong);
-    }
-    let position = secrets
+    let text = text_of(body).ok_or(SignatureError::Wrong)?;
+    let secret = secrets
         .iter()
         .position(|secret| is_signed_with(&header, body, secret))
         .ok_or(SignatureError::Wrong)?;
@@ -81,7 +89,7 @@ pub fn matching_secret(
     if now.timestamp().saturating_sub(header.timestamp) > TOLERANCE_SECONDS {
         return Err(SignatureError::TooOld);
     }
-    Ok(position)
+    Ok(Signed { secret, text })
 }
 
 /// The header that Stripe would send with `body`: for simulators and tests.
@@ -92,8 +100,9 @@ pub fn sign(secret: &SecretString, timestamp: i64, body: &[u8]) -> String {
 
 /// Stripe sends UTF-8 without a byte-order mark. Its libraries decode the body before they sign
 /// it, and so refuse anything else even when the raw bytes carry a right signature.
-fn is_text(body: &[u8]) -> bool {
-    std::str::from_utf8(body).is_ok_and(|text| !text.starts_with('\u{feff}'))
+fn text_of(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?;
+    (!text.starts_with('\u{feff}')).then_some(text)
 }
 
 /// Compares with every signature of the header, so that the time taken does not tell which one
@@ -228,7 +237,7 @@ mod tests {
             (vec![], Err(SignatureError::Wrong)),
         ] {
             assert_eq!(
-                matching_secret(Some(header.as_bytes()), BODY, &secrets, now),
+                matching_secret(Some(header.as_bytes()), BODY, &secrets, now).map(|signed| signed.secret),
                 expected
             );
         }
@@ -286,7 +295,7 @@ mod tests {
         fn what_was_signed_verifies(body in ".{0,200}", age in 0..=300_i64) {
             let header = sign(&secret(), NOW - age, body.as_bytes());
             let now = DateTime::from_timestamp(NOW, 0).unwrap();
-            let expected = if is_text(body.as_bytes()) { Ok(()) } else { Err(SignatureError::Wrong) };
+            let expected = if text_of(body.as_bytes()).is_some() { Ok(()) } else { Err(SignatureError::Wrong) };
             prop_assert_eq!(verify(Some(header.as_bytes()), body.as_bytes(), &[secret()], now), expected);
         }
     }

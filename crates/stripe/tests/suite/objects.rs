@@ -142,7 +142,7 @@ fn the_other_objects_are_read() {
 #[test]
 fn an_event_is_read() {
     let event = include_str!("../fixtures/event.json");
-    let envelope = EventEnvelope::parse(event.as_bytes()).unwrap();
+    let envelope = EventEnvelope::parse(event).unwrap();
     assert_eq!(envelope.id.as_str(), "evt_1Pgc76B7WZ01zgkWwyRHS12y");
     assert_eq!(
         (envelope.event_type.as_str(), envelope.livemode),
