@@ -239,10 +239,7 @@ async fn two_mebibytes_are_read_and_one_byte_more_is_refused() {
         format!("{start},\"x\":\"{}\"}}", "x".repeat(rest))
     };
     let most = 2 * 1024 * 1024;
-    assert_eq!(
-        send(&app, signed(&app, &browser, filler(most))).await.status,
-        200
-    );
+    assert_eq!(send(&app, signed(&app, &browser, filler(most))).await.status, 200);
     let answer = send(&app, signed(&app, &browser, filler(most + 1))).await;
     assert_eq!(
         (answer.status.as_u16(), answer.code().as_str()),

@@ -98,7 +98,10 @@ pub(crate) async fn prices(stripe: Option<&Client>, file: &PlansFile) -> Finding
     for price in file.price_order.values().flatten() {
         match price_problem(stripe, price).await {
             Ok(None) => {}
-            Ok(Some(problem)) => findings.faults.push(Fault::new(price.line, problem)),
+            Ok(Some(Problem::Fault(problem))) => findings.faults.push(Fault::new(price.line, problem)),
+            Ok(Some(Problem::Warning(problem))) => {
+                findings.warnings.push(format!("line {}: {problem}", price.line));
+            }
             Err(error) => {
                 findings
                     .warnings
@@ -110,29 +113,41 @@ pub(crate) async fn prices(stripe: Option<&Client>, file: &PlansFile) -> Finding
     findings
 }
 
-async fn price_problem(stripe: &Client, named: &NamedPrice) -> Result<Option<String>, StripeError> {
+/// What is wrong with a price.
+enum Problem {
+    /// With it the plan would not be what the file says.
+    Fault(String),
+    /// Something to know.
+    Warning(String),
+}
+
+async fn price_problem(stripe: &Client, named: &NamedPrice) -> Result<Option<Problem>, StripeError> {
     let price = match stripe.get_price(&named.id).await {
         Ok(price) => price,
         Err(StripeError::NotFound { .. }) => {
             let problem =
                 "Stripe has no such price in this account and mode; copy its id from the product's page";
-            return Ok(Some(format!("{:?}: {problem}", named.id.as_str())));
+            return Ok(Some(Problem::Fault(format!(
+                "{:?}: {problem}",
+                named.id.as_str()
+            ))));
         }
         Err(error) => return Err(error),
     };
     Ok(match (named.lifetime, price.recurring.is_some()) {
-        (false, false) => Some(format!(
+        (false, false) => Some(Problem::Fault(format!(
             "{:?} is a one-time price; name it under lifetime_prices",
             named.id.as_str()
-        )),
-        (true, true) => Some(format!(
+        ))),
+        (true, true) => Some(Problem::Fault(format!(
             "{:?} is a recurring price; name it under prices",
             named.id.as_str()
-        )),
-        _ if !price.is_buyable() => Some(format!(
-            "{:?} or its product is archived or deleted at Stripe, so nobody could buy it",
+        ))),
+        // Whoever pays it keeps the plan by it, and that is how prices are raised for new members only.
+        _ if !price.is_buyable() => Some(Problem::Warning(format!(
+            "{:?} or its product is archived or deleted at Stripe: whoever pays it keeps the plan, and nobody can buy it",
             named.id.as_str()
-        )),
+        ))),
         _ => None,
     })
 }

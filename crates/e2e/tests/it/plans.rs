@@ -76,6 +76,31 @@ async fn a_role_above_the_bot_is_refused_as_soon_as_the_bot_has_seen_it() {
 }
 
 #[tokio::test]
+async fn a_price_that_is_no_longer_sold_stays_in_the_file_for_those_who_pay_it() {
+    let stack = stack("old_price").await;
+    stack.stripe.archive_price("price_council_monthly", true).unwrap();
+    let shown = stack.rolecall(&["plans", "show"]).await.unwrap();
+    let text = shown["file"].as_str().unwrap();
+    let path = stack.folder().join("renamed.toml");
+    std::fs::write(
+        &path,
+        text.replace("name = \"Council member\"", "name = \"Founding member\""),
+    )
+    .unwrap();
+    let answer = stack
+        .rolecall(&["plans", "apply", &path.to_string_lossy()])
+        .await
+        .unwrap();
+    assert_eq!(answer["applied"], true, "{answer}");
+    let warnings = answer["warnings"].to_string();
+    assert!(
+        warnings.contains("price_council_monthly") && warnings.contains("keeps the plan"),
+        "{warnings}"
+    );
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_same_file_again_changes_nothing_and_what_is_shown_can_be_applied() {
     let stack = stack("same_plans").await;
     let shown = stack.rolecall(&["plans", "show"]).await.unwrap();
