@@ -13,7 +13,7 @@ use actix_web::{
     web,
 };
 
-use crate::{error::ApiError, site::Site, state::State};
+use crate::{error::ApiError, http::accept::is_api, site::Site, state::State};
 
 const PREFLIGHT_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const PREFLIGHT_HEADERS: &str = "authorization, content-type, idempotency-key, traceparent";
@@ -25,7 +25,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_api = is_api(request.path());
+    let is_api = is_api(request.request());
     let origin = text(request.headers(), &header::ORIGIN).map(str::to_owned);
     if is_api && is_preflight(&request) {
         let mut response = HttpResponse::NoContent();
@@ -65,10 +65,6 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
     Ok(response)
-}
-
-fn is_api(path: &str) -> bool {
-    path.starts_with("/api/") || path == "/auth/refresh"
 }
 
 fn is_preflight(request: &ServiceRequest) -> bool {

@@ -19,7 +19,7 @@ use actix_web::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{config::Limits, error::ApiError, state::State};
+use crate::{config::Limits, error::ApiError, http::accept::routed_path, state::State};
 
 /// More addresses than this are not remembered one by one: those that are free again go first.
 const MOST_ADDRESSES: usize = 100_000;
@@ -65,7 +65,7 @@ pub(crate) async fn limit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Some(class) = Class::of(request.method(), request.path())
+    if let Some(class) = Class::of(request.method(), routed_path(request.request()))
         && let Some(peer) = request.peer_addr()
     {
         let client = state.trusted_proxies.client(peer.ip(), request.headers());

@@ -128,6 +128,38 @@ async fn who_comes_too_often_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn a_letter_that_is_written_as_a_number_escapes_no_limit_and_no_rule() {
+    let limits = Limits {
+        sign_ins_per_minute: 1,
+        purchases_per_minute: 1,
+        ..Limits::default()
+    };
+    let app = TestApp::builder().limits(limits).start().await;
+    let mut browser = app.browser();
+    assert_eq!(browser.get("/auth/discord/log%69n").await.status, 303);
+    for path in ["/auth/discord/login", "/auth/d%69scord/login"] {
+        assert_eq!(browser.get(path).await.status, 429, "{path}");
+    }
+    browser.post("/api/v1/check%6Fut", &json!({})).await;
+    for path in ["/api/v1/checkout", "/%61pi/v1/billing/portal"] {
+        assert_eq!(browser.post(path, &json!({})).await.status, 429, "{path}");
+    }
+
+    let request = browser
+        .request(Method::GET, "/%61pi/v1/plans")
+        .header("origin", LISTED);
+    let answer = browser.send(request).await;
+    assert_eq!(
+        (
+            answer.status.as_u16(),
+            answer.header("access-control-allow-origin")
+        ),
+        (200, LISTED)
+    );
+    assert_eq!(browser.page("/%61pi/v1/me").await.code(), "not_signed_in");
+}
+
+#[tokio::test]
 async fn only_a_trusted_proxy_names_the_client() {
     for (trusted, expected) in [("", 429), ("127.0.0.0/8", 303)] {
         let limits = Limits {
