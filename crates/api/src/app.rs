@@ -31,6 +31,7 @@ pub(crate) fn configure(config: &mut ServiceConfig, health: Health) {
         .configure(extract::configure)
         .service(
             everything_else()
+                .wrap(from_fn(extract::hurry))
                 .wrap(from_fn(rate_limit::limit))
                 .wrap(from_fn(cross_origin::guard))
                 .wrap(Compress::default())

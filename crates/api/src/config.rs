@@ -75,6 +75,10 @@ impl ApiConfig {
 pub struct Limits {
     /// How long the body of a webhook may take to arrive. Stripe itself gives up sooner.
     pub webhook_body_timeout: Duration,
+    /// How many bytes of webhooks that are still arriving the process keeps.
+    pub webhook_body_room: usize,
+    /// How long any other body may take to arrive: the longest has a few fields.
+    pub body_timeout: Duration,
     /// Sign-ins (two requests each) and refreshes of one client address a minute. A whole office may share one.
     pub sign_ins_per_minute: u32,
     /// Purchases and other calls that reach Stripe or Discord, of one client address a minute.
@@ -89,6 +93,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             webhook_body_timeout: Duration::from_secs(15),
+            webhook_body_room: 32 * 1024 * 1024,
+            body_timeout: Duration::from_secs(15),
             sign_ins_per_minute: 200,
             purchases_per_minute: 120,
             streams: 4096,

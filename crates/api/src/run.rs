@@ -42,7 +42,7 @@ use crate::{
     session::keys::SessionKeys,
     site::Site,
     state::{Community, State},
-    webhook::{Intake, Secrets},
+    webhook::{Intake, Room, Secrets},
 };
 
 /// Longer than the idle connections of any proxy in front, so that the proxy closes first.
@@ -201,6 +201,7 @@ fn build_state(
         assets: Assets::new(),
         trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.clone()),
         rate_limits: RateLimits::new(&config.limits),
+        body_timeout: config.limits.body_timeout,
         metrics: Metrics::new(registry).context("register metrics")?,
         live: Hub::new(&config.limits),
         community: Community::default(),
@@ -267,6 +268,7 @@ struct Intakes {
     world: World,
     state: web::Data<State>,
     limits: crate::config::Limits,
+    room: Room,
 }
 
 impl Intakes {
@@ -284,6 +286,7 @@ impl Intakes {
             world: world.clone(),
             state: state.clone(),
             limits: config.limits,
+            room: Room::new(config.limits.webhook_body_room),
         })
     }
 
@@ -297,6 +300,7 @@ impl Intakes {
             rng: Arc::clone(&self.world.rng),
             metrics: self.state.metrics.clone(),
             limits: self.limits,
+            room: self.room.clone(),
             draining: self.state.draining.clone(),
         }
     }

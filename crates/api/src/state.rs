@@ -1,6 +1,9 @@
 //! What every handler may use: one value, made once, shared by all workers.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::Database;
@@ -44,6 +47,8 @@ pub(crate) struct State {
     pub(crate) assets: Assets,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) rate_limits: RateLimits,
+    /// How long the body of a request may take to arrive.
+    pub(crate) body_timeout: Duration,
     pub(crate) metrics: Metrics,
     pub(crate) live: Hub,
     pub(crate) community: Community,

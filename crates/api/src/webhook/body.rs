@@ -1,13 +1,21 @@
 //! The raw bytes of a webhook's body, as they came: the signature is over them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     http::header::{CONTENT_LENGTH, HeaderMap},
     web::{Bytes, BytesMut, Payload},
 };
 use futures::StreamExt;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use crate::{
+    error::ApiError,
+    webhook::{outcome::Outcome, refused},
+};
 
 /// The longest body that is taken. Stripe's are far shorter.
 pub(crate) const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -16,12 +24,66 @@ pub(crate) const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// would not see an answer sent earlier.
 const MOST_DISCARDED: usize = 8 * 1024 * 1024;
 
+/// In what steps room is given away.
+const STEP_BYTES: usize = 4 * 1024;
+
+/// How much of bodies that are still arriving the process keeps at once. Whose they are is known only when they are
+/// there, so strangers must not be able to fill the memory with them.
+#[derive(Debug, Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+/// What a body has of it, until it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<OwnedSemaphorePermit>);
+
+impl Room {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / STEP_BYTES)))
+    }
+
+    /// Widens a place to so many bytes, if there is room.
+    fn widen(&self, place: &mut Place, bytes: usize) -> Result<(), BodyError> {
+        let has = place.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.div_ceil(STEP_BYTES).saturating_sub(has);
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| BodyError::Crowded)?;
+        let more = Arc::clone(&self.0)
+            .try_acquire_many_owned(more)
+            .map_err(|_| BodyError::Crowded)?;
+        match &mut place.0 {
+            Some(place) => place.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyError {
+enum BodyError {
     TooLarge,
     TooSlow,
     Broken,
+    /// Too much of others' is arriving.
+    Crowded,
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => refused(Outcome::TooLarge, format!("longer than {MOST_BYTES} bytes")),
+            BodyError::TooSlow => Self::RequestTimeout,
+            BodyError::Broken => Self::BadRequest {
+                detail: "the body broke off".to_owned(),
+            },
+            BodyError::Crowded => refused(
+                Outcome::Unavailable,
+                "too many long bodies are arriving at once".to_owned(),
+            ),
+        }
+    }
 }
 
 /// Reads the body.
@@ -29,44 +91,71 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     payload: Payload,
     patience: Duration,
-) -> Result<Bytes, BodyError> {
-    timeout(patience, collect(headers, payload))
-        .await
-        .unwrap_or(Err(BodyError::TooSlow))
+    room: &Room,
+) -> Result<(Bytes, Place), ApiError> {
+    let body = timeout(patience, collect(headers, payload, room)).await;
+    Ok(body.unwrap_or(Err(BodyError::TooSlow))?)
 }
 
-async fn collect(headers: &HeaderMap, mut payload: Payload) -> Result<Bytes, BodyError> {
+/// Reads the body and keeps nothing of it.
+pub(crate) async fn skip(payload: Payload, patience: Duration) -> Result<(), ApiError> {
+    let skipped = timeout(patience, discard(payload, 0)).await;
+    Ok(skipped.unwrap_or(Err(BodyError::TooSlow))?)
+}
+
+async fn collect(
+    headers: &HeaderMap,
+    mut payload: Payload,
+    room: &Room,
+) -> Result<(Bytes, Place), BodyError> {
+    let mut place = Place::default();
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MOST_BYTES) {
-        return discard(payload, 0).await;
+        return refuse(payload, 0, BodyError::TooLarge).await;
     }
     let Some(first) = payload.next().await else {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), place));
     };
     let first = first.map_err(|_| BodyError::Broken)?;
-    // Nearly every event fits into one read, and is then not copied.
+    // Nearly every event fits into one read, and is then neither copied nor waited for.
     if announced == Some(first.len()) {
-        return Ok(first);
+        return Ok((first, place));
     }
-    let mut body = BytesMut::with_capacity(announced.unwrap_or_default().max(first.len()));
-    body.extend_from_slice(&first);
-    while let Some(chunk) = payload.next().await {
+    let mut body = BytesMut::new();
+    let mut next = Some(Ok(first));
+    while let Some(chunk) = next {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
-        if body.len() + chunk.len() > MOST_BYTES {
-            return discard(payload, body.len()).await;
+        let length = body.len() + chunk.len();
+        if length > MOST_BYTES {
+            return refuse(payload, length, BodyError::TooLarge).await;
         }
+        if let Err(crowded) = room.widen(&mut place, length) {
+            drop((body, place));
+            return refuse(payload, length, crowded).await;
+        }
+        // What is announced costs nothing: room is made for what has come.
         body.extend_from_slice(&chunk);
+        next = payload.next().await;
     }
-    Ok(body.freeze())
+    Ok((body.freeze(), place))
 }
 
-async fn discard(mut payload: Payload, mut seen: usize) -> Result<Bytes, BodyError> {
+async fn refuse<T>(payload: Payload, seen: usize, reason: BodyError) -> Result<T, BodyError> {
+    discard(payload, seen).await?;
+    Err(reason)
+}
+
+/// Reads on to the end, or until nobody can mean it well any more.
+async fn discard(mut payload: Payload, mut seen: usize) -> Result<(), BodyError> {
     while seen <= MOST_DISCARDED
-        && let Some(Ok(chunk)) = payload.next().await
+        && let Some(chunk) = payload.next().await
     {
-        seen += chunk.len();
+        seen += chunk.map_err(|_| BodyError::Broken)?.len();
     }
-    Err(BodyError::TooLarge)
+    if seen > MOST_BYTES {
+        return Err(BodyError::TooLarge);
+    }
+    Ok(())
 }

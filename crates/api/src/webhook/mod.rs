@@ -24,7 +24,7 @@ use rolecall_queue::{Producer, Push, Pushed, jobs::StripeEvent};
 use rolecall_runtime::config::StripeWebhookConfig;
 use rolecall_stripe::{
     event::EventEnvelope,
-    signature::{self, Signed},
+    signature::{SignatureError, SignatureHeader, Signed},
 };
 use secrecy::SecretString;
 use serde_json::value::RawValue;
@@ -35,8 +35,10 @@ use crate::{
     error::{ApiError, chain, problem},
     http::context::{RequestId, Trace},
     metrics::Metrics,
-    webhook::{body::BodyError, outcome::Outcome, verbatim::verbatim},
+    webhook::{outcome::Outcome, verbatim::verbatim},
 };
+
+pub(crate) use body::Room;
 
 /// Where Stripe sends its events.
 pub(crate) const ROUTE: &str = "/webhooks/stripe";
@@ -82,6 +84,7 @@ pub(crate) struct Intake {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
+    pub(crate) room: Room,
     pub(crate) draining: CancellationToken,
 }
 
@@ -136,19 +139,25 @@ impl Intake {
     }
 
     async fn take(&self, request: &HttpRequest, payload: web::Payload) -> Result<Outcome, ApiError> {
-        let body = body::read(request.headers(), payload, self.limits.webhook_body_timeout).await;
-        let body = body.map_err(|error| match error {
-            BodyError::TooLarge => refused(
-                Outcome::TooLarge,
-                format!("longer than {} bytes", body::MOST_BYTES),
-            ),
-            BodyError::TooSlow => ApiError::RequestTimeout,
-            BodyError::Broken => ApiError::BadRequest {
-                detail: "the body broke off".to_owned(),
-            },
-        })?;
+        // Without a signature no body is worth keeping: anybody can send two mebibytes, many times over.
+        let header = match signature_header(request) {
+            Ok(header) => header,
+            Err(error) => {
+                body::skip(payload, self.limits.webhook_body_timeout).await?;
+                return Err(error);
+            }
+        };
+        // What it takes of the room is given back with the answer.
+        let (body, _place) = body::read(
+            request.headers(),
+            payload,
+            self.limits.webhook_body_timeout,
+            &self.room,
+        )
+        .await?;
         let now = self.clock.now();
-        let Signed { secret, text } = self.signed(request, &body, now)?;
+        let signed = header.matching_secret(&body, &self.secrets.all, now);
+        let Signed { secret, text } = signed.map_err(unsigned)?;
         let is_live = self.secrets.is_live(secret);
         let event =
             EventEnvelope::parse(text).map_err(|error| refused(Outcome::MalformedBody, chain(&error)))?;
@@ -166,24 +175,6 @@ impl Intake {
         // another buffer.
         drop(body);
         self.push(event, payload, request, now).await
-    }
-
-    fn signed<'a>(
-        &self,
-        request: &HttpRequest,
-        body: &'a [u8],
-        now: DateTime<Utc>,
-    ) -> Result<Signed<'a>, ApiError> {
-        let mut headers = request.headers().get_all(STRIPE_SIGNATURE);
-        let header = headers.next().map(HeaderValue::as_bytes);
-        if headers.next().is_some() {
-            return Err(refused(
-                Outcome::MalformedSignature,
-                "the header is there twice".to_owned(),
-            ));
-        }
-        signature::matching_secret(header, body, &self.secrets.all, now)
-            .map_err(|error| refused(error.into(), error.to_string()))
     }
 
     async fn push(
@@ -209,6 +200,23 @@ impl Intake {
             Err(error) => Err(refused(Outcome::Unavailable, chain(&error))),
         }
     }
+}
+
+/// What the header says, if there is one and it is one of Stripe's.
+fn signature_header(request: &HttpRequest) -> Result<SignatureHeader<'_>, ApiError> {
+    let mut headers = request.headers().get_all(STRIPE_SIGNATURE);
+    let header = headers.next().map(HeaderValue::as_bytes);
+    if headers.next().is_some() {
+        return Err(refused(
+            Outcome::MalformedSignature,
+            "the header is there twice".to_owned(),
+        ));
+    }
+    SignatureHeader::read(header).map_err(unsigned)
+}
+
+fn unsigned(error: SignatureError) -> ApiError {
+    refused(error.into(), error.to_string())
 }
 
 fn refused(outcome: Outcome, reason: String) -> ApiError {

@@ -1,10 +1,17 @@
 //! A9, D10: other origins, and how often and how much anybody may send.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use rolecall_api::config::Limits;
 use serde_json::json;
 
-use crate::support::{Answer, TestApp};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::{
+    support::{Answer, TestApp},
+    webhook::first_line,
+};
 
 const LISTED: &str = "https://www.example.test";
 
@@ -208,4 +215,18 @@ async fn bodies_are_limited_and_have_a_type() {
         browser.submit("/checkout", &[("nonsense", "x")]).await.status,
         400
     );
+}
+
+#[tokio::test]
+async fn a_form_that_does_not_come_is_not_waited_for() {
+    let limits = Limits {
+        body_timeout: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let app = TestApp::builder().limits(limits).start().await;
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = "POST /checkout HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+                content-length: 100\r\n\r\np";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert!(first_line(&mut stream).await.contains("408"));
 }

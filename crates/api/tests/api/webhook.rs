@@ -16,6 +16,7 @@ use tokio::{
 use crate::support::{
     Answer, Browser, TestApp,
     app::{LIVE_WEBHOOK_SECRET, PATIENCE, WEBHOOK_SECRET},
+    ill::until,
 };
 
 const PATH: &str = "/webhooks/stripe";
@@ -275,7 +276,85 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     assert!(first_line(&mut stream).await.contains("408"));
 }
 
-async fn first_line(stream: &mut TcpStream) -> String {
+/// A webhook without an announced length, so that it does not come in one piece.
+async fn begin_in_pieces(app: &TestApp, signature: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\nstripe-signature: {signature}\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn send_piece(stream: &mut TcpStream, piece: &str) {
+    let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+    stream.write_all(chunk.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_strangers_send_at_once_fills_so_much_memory_and_no_more() {
+    let limits = Limits {
+        webhook_body_room: 64 * 1024,
+        ..Limits::default()
+    };
+    let app = TestApp::builder().limits(limits).start().await;
+    let well_formed = format!("t=1,v1={}", "a".repeat(64));
+    let mut stranger = begin_in_pieces(&app, &well_formed).await;
+    send_piece(&mut stranger, &"x".repeat(60 * 1024)).await;
+
+    // Nothing tells when the stranger's piece has arrived, so it is asked for until it is felt.
+    let long = format!("{EVENT}{}", " ".repeat(8 * 1024));
+    let header = signature(&app, WEBHOOK_SECRET, 0, &long);
+    let in_pieces = async || {
+        let mut stream = begin_in_pieces(&app, &header).await;
+        send_piece(&mut stream, &long).await;
+        send_piece(&mut stream, "").await;
+        first_answer(&mut stream).await
+    };
+    until(async || in_pieces().await.contains(" 503 ")).await;
+    let refused = in_pieces().await.to_ascii_lowercase();
+    assert!(refused.contains("retry-after: "), "{refused}");
+    assert!(app.webhooks("unavailable").await > 0);
+    assert_eq!(
+        send(&app, signed(&app, &app.browser(), EVENT)).await.status,
+        200,
+        "what comes in one piece needs no room"
+    );
+
+    send_piece(&mut stranger, "").await;
+    assert!(first_line(&mut stranger).await.contains("400"));
+    assert!(in_pieces().await.contains(" 200 "), "the room is given back");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_what_bears_no_signature() {
+    let limits = Limits {
+        webhook_body_room: 0,
+        ..Limits::default()
+    };
+    let app = TestApp::builder().limits(limits).start().await;
+    for (header, outcome) in [("", "missing_signature"), ("nonsense", "malformed_signature")] {
+        let mut stream = begin_in_pieces(&app, header).await;
+        for _ in 0..20 {
+            send_piece(&mut stream, &"x".repeat(64 * 1024)).await;
+        }
+        send_piece(&mut stream, "").await;
+        assert!(first_line(&mut stream).await.contains("400"), "{outcome}");
+        assert_eq!(app.webhooks(outcome).await, 1);
+    }
+}
+
+async fn first_answer(stream: &mut TcpStream) -> String {
+    let mut buffer = vec![0; 2048];
+    let read = timeout(PATIENCE, stream.read(&mut buffer))
+        .await
+        .unwrap()
+        .unwrap();
+    String::from_utf8_lossy(&buffer[..read]).into_owned()
+}
+
+pub(crate) async fn first_line(stream: &mut TcpStream) -> String {
     let mut buffer = vec![0; 64];
     let read = timeout(PATIENCE, stream.read(&mut buffer))
         .await

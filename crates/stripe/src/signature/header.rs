@@ -3,7 +3,8 @@
 use crate::signature::MAX_HEADER_BYTES;
 
 /// What a well-formed header says.
-pub(crate) struct SignatureHeader<'a> {
+#[derive(Debug)]
+pub struct SignatureHeader<'a> {
     /// When it was signed, in seconds since 1970.
     pub(crate) timestamp: i64,
     /// The same as Stripe wrote it: this text was signed.

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::signature::header::SignatureHeader;
+pub use crate::signature::header::SignatureHeader;
 
 /// How old a signature may be, in seconds: Stripe's own default.
 pub const TOLERANCE_SECONDS: i64 = 300;
@@ -55,7 +55,9 @@ pub fn verify(
     secrets: &[SecretString],
     now: DateTime<Utc>,
 ) -> Result<(), SignatureError> {
-    matching_secret(header, body, secrets, now).map(|_| ())
+    SignatureHeader::read(header)?
+        .matching_secret(body, secrets, now)
+        .map(|_| ())
 }
 
 /// A body that was rightly signed.
@@ -69,27 +71,33 @@ pub struct Signed<'a> {
     pub text: &'a str,
 }
 
-/// As [`verify`], and tells with which of `secrets`.
-pub fn matching_secret<'a>(
-    header: Option<&[u8]>,
-    body: &'a [u8],
-    secrets: &[SecretString],
-    now: DateTime<Utc>,
-) -> Result<Signed<'a>, SignatureError> {
-    let header = header
-        .filter(|header| !header.is_empty())
-        .ok_or(SignatureError::Missing)?;
-    let header = SignatureHeader::parse(header).ok_or(SignatureError::Malformed)?;
-    let text = text_of(body).ok_or(SignatureError::Wrong)?;
-    let secret = secrets
-        .iter()
-        .position(|secret| is_signed_with(&header, body, secret))
-        .ok_or(SignatureError::Wrong)?;
-    // A timestamp ahead of our clock passes, as in Stripe's libraries: it is signed too.
-    if now.timestamp().saturating_sub(header.timestamp) > TOLERANCE_SECONDS {
-        return Err(SignatureError::TooOld);
+impl<'a> SignatureHeader<'a> {
+    /// What can be said before there is a body: without this nobody has to wait for one.
+    pub fn read(header: Option<&'a [u8]>) -> Result<Self, SignatureError> {
+        let header = header
+            .filter(|header| !header.is_empty())
+            .ok_or(SignatureError::Missing)?;
+        Self::parse(header).ok_or(SignatureError::Malformed)
     }
-    Ok(Signed { secret, text })
+
+    /// As [`verify`], and tells with which of `secrets`.
+    pub fn matching_secret<'b>(
+        &self,
+        body: &'b [u8],
+        secrets: &[SecretString],
+        now: DateTime<Utc>,
+    ) -> Result<Signed<'b>, SignatureError> {
+        let text = text_of(body).ok_or(SignatureError::Wrong)?;
+        let secret = secrets
+            .iter()
+            .position(|secret| is_signed_with(self, body, secret))
+            .ok_or(SignatureError::Wrong)?;
+        // A timestamp ahead of our clock passes, as in Stripe's libraries: it is signed too.
+        if now.timestamp().saturating_sub(self.timestamp) > TOLERANCE_SECONDS {
+            return Err(SignatureError::TooOld);
+        }
+        Ok(Signed { secret, text })
+    }
 }
 
 /// The header that Stripe would send with `body`: for simulators and tests.
@@ -237,7 +245,9 @@ mod tests {
             (vec![], Err(SignatureError::Wrong)),
         ] {
             assert_eq!(
-                matching_secret(Some(header.as_bytes()), BODY, &secrets, now).map(|signed| signed.secret),
+                SignatureHeader::read(Some(header.as_bytes()))
+                    .and_then(|header| header.matching_secret(BODY, &secrets, now))
+                    .map(|signed| signed.secret),
                 expected
             );
         }
