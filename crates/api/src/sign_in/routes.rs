@@ -14,7 +14,7 @@ use crate::{
     },
     session::cookies,
     sign_in::{
-        attempt::{LIFETIME_SECONDS, SignInAttempt, browser_hash, unguessable},
+        attempt::{LIFETIME_SECONDS, SignInAttempt, unguessable},
         link,
         next::Next,
     },
@@ -42,14 +42,14 @@ pub(crate) async fn login(
     // Two tabs share the cookie, so that either may come back first.
     let browser = browser_cookie(&request, jar).unwrap_or_else(|| unguessable(&*state.rng));
     let pkce = Pkce::generate(&*state.rng);
-    let oauth_state = unguessable(&*state.rng);
     let attempt = SignInAttempt {
         verifier: pkce.verifier,
         next: Next::parse(query.next.as_deref()),
-        browser: browser_hash(&browser),
     };
-    attempt
-        .keep(&state.redis, &oauth_state)
+    let oauth_state = attempt.seal(&state.sealer, &*state.rng, &browser, state.now());
+    // Without Redis the way back would end in an error.
+    redis::cmd("PING")
+        .query_async::<()>(&mut state.redis.clone())
         .await
         .map_err(ApiError::Redis)?;
     let url = state.discord.authorize_url(
@@ -90,7 +90,7 @@ pub(crate) async fn callback(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.into_inner();
-    let attempt = take_attempt(&request, &state, query.state.as_deref()).await?;
+    let attempt = attempt_of(&request, &state, query.state.as_deref()).await?;
     if let Some(error) = query.error {
         return Err(ApiError::Discord(OauthError::from_callback(
             &error,
@@ -106,6 +106,10 @@ pub(crate) async fn callback(
         .exchange_code(&code, &attempt.verifier, redirect_uri, state.now())
         .await;
     let tokens = tokens.map_err(ApiError::Discord)?;
+    // Only now, when Discord knows somebody: before, anybody could leave marks. And only once.
+    if !attempt.spend(&state.redis).await.map_err(ApiError::Redis)? {
+        return Err(ApiError::SignInExpired);
+    }
     let user = state
         .discord
         .current_user(&tokens.access)
@@ -126,19 +130,19 @@ pub(crate) async fn callback(
         .finish())
 }
 
-/// The sign-in that the browser comes back from. Taken first, so that no state is good twice.
-async fn take_attempt(
+/// The sign-in that the browser comes back from: its own, not too old, and not used before.
+async fn attempt_of(
     request: &HttpRequest,
     state: &State,
     oauth_state: Option<&str>,
 ) -> Result<SignInAttempt, ApiError> {
-    let oauth_state = oauth_state.ok_or(ApiError::SignInExpired)?;
-    let attempt = SignInAttempt::take(&state.redis, oauth_state)
-        .await
-        .map_err(ApiError::Redis)?;
-    let name = CookieJar::new(state.site.is_https()).name(BROWSER_COOKIE);
-    let cookie = cookie::value(request.headers(), &name);
-    attempt
-        .filter(|attempt| attempt.is_of(cookie))
-        .ok_or(ApiError::SignInExpired)
+    let jar = CookieJar::new(state.site.is_https());
+    let attempt = browser_cookie(request, jar)
+        .zip(oauth_state)
+        .and_then(|(browser, sealed)| SignInAttempt::open(&state.sealer, &browser, sealed, state.now()))
+        .ok_or(ApiError::SignInExpired)?;
+    if attempt.is_spent(&state.redis).await.map_err(ApiError::Redis)? {
+        return Err(ApiError::SignInExpired);
+    }
+    Ok(attempt)
 }

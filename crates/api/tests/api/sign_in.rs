@@ -207,28 +207,66 @@ async fn a_state_is_good_once_for_ten_minutes_and_in_its_browser_only() {
     expired(&browser.get(&format!("{CALLBACK}?code=c0de&state=made-up")).await);
 
     let state = begin_sign_in(&mut browser, "/").await;
-    expired(
-        &app.browser()
-            .get(&format!("{CALLBACK}?code=c0de&state={state}"))
-            .await,
+    let path = format!("{CALLBACK}?code=c0de&state={state}");
+    expired(&app.browser().get(&path).await);
+    let mut other = app.browser();
+    begin_sign_in(&mut other, "/").await;
+    expired(&other.get(&path).await);
+    let altered = path.replace("state=a.", "state=a.A");
+    expired(&browser.get(&altered).await);
+    assert_eq!(
+        browser.get(&path).await.status,
+        303,
+        "what others try with it spoils nothing"
     );
-    expired(&browser.get(&format!("{CALLBACK}?code=c0de&state={state}")).await);
+    expired(&browser.get(&path).await);
 
     let state = begin_sign_in(&mut browser, "/").await;
     let path = format!("{CALLBACK}?code=c0de&state={state}");
+    app.advance(599);
     assert_eq!(browser.get(&path).await.status, 303);
-    expired(&browser.get(&path).await);
+    let state = begin_sign_in(&mut browser, "/").await;
+    app.advance(600);
+    expired(&browser.get(&format!("{CALLBACK}?code=c0de&state={state}")).await);
+}
 
-    begin_sign_in(&mut browser, "/").await;
-    let mut redis = app.redis.clone();
-    let keys: Vec<String> = redis::cmd("KEYS")
-        .arg(format!("{}:sign-in:*", app.namespace))
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+#[tokio::test]
+async fn of_two_callbacks_with_one_state_one_signs_in() {
+    let app = TestApp::start().await;
+    let mut browser = app.browser();
+    let state = begin_sign_in(&mut browser, "/").await;
+    let path = format!("{CALLBACK}?code=c0de&state={state}");
+    let mut tabs: Vec<_> = (0..5).map(|_| browser.clone()).collect();
+    let answers = join_all(tabs.iter_mut().map(|tab| tab.get(&path))).await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 400, 400, 400, 400], "{answers:?}");
+}
+
+#[tokio::test]
+async fn who_is_a_stranger_to_discord_leaves_nothing_in_redis() {
+    let app = TestApp::start().await;
+    let kept = async || {
+        let keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("*{}*sign-in*", app.namespace))
+            .query_async(&mut app.redis.clone())
+            .await
+            .unwrap();
+        keys
+    };
+    app.world.lock().unwrap().mood = DiscordMood::CodeExpired;
+    let mut browser = app.browser();
+    for _ in 0..5 {
+        assert_eq!(app.sign_in(&mut browser).await.status, 400);
+    }
+    assert_eq!(kept().await, Vec::<String>::new());
+
+    app.world.lock().unwrap().mood = DiscordMood::Good;
+    assert_eq!(app.sign_in(&mut browser).await.status, 303);
+    let [key] = kept().await.try_into().unwrap();
     let lifetime: i64 = redis::cmd("TTL")
-        .arg(&keys[0])
-        .query_async(&mut redis)
+        .arg(&key)
+        .query_async(&mut app.redis.clone())
         .await
         .unwrap();
     assert!((590..=600).contains(&lifetime), "{lifetime}");
