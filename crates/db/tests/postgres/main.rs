@@ -37,6 +37,7 @@ mod purchases;
 mod reach;
 mod reconcile;
 mod reconcile_views;
+mod row_security;
 mod sessions;
 mod staff;
 mod subscriptions;
