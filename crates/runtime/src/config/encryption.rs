@@ -42,6 +42,11 @@ impl EncryptionKeys {
         reader.get(&registry::ENCRYPTION_KEYS, parse_keys)
     }
 
+    /// Checks the section where it is set.
+    pub(crate) fn check(reader: &mut Reader<'_>) {
+        drop(reader.find(&registry::ENCRYPTION_KEYS, parse_keys));
+    }
+
     /// All keys, the sealing one first.
     pub fn iter(&self) -> impl Iterator<Item = &EncryptionKey> {
         std::iter::once(&self.current).chain(&self.older)

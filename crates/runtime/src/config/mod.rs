@@ -6,6 +6,7 @@ mod discord_bot;
 mod discord_oauth;
 mod drain;
 mod encryption;
+pub(crate) mod given;
 mod http;
 mod jobs;
 mod mail;

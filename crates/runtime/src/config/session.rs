@@ -7,6 +7,8 @@ use crate::env::{Read, Reader, parse, registry};
 /// HMAC-SHA256 is as strong as its key, up to the 32 bytes of its output.
 const SHORTEST_SECRET: usize = 32;
 
+const ONE: &str = "must differ from JWT_SECRET";
+
 /// The keys of sessions.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
@@ -25,14 +27,32 @@ impl SessionConfig {
             parse::secret_of_at_least(SHORTEST_SECRET),
         );
         let (access_secret, refresh_secret) = (access_secret?, refresh_secret?);
-        if access_secret.expose_secret() == refresh_secret.expose_secret() {
-            return Err(reader.fault(&registry::JWT_REFRESH_SECRET, "must differ from JWT_SECRET"));
+        if is_one(&access_secret, &refresh_secret) {
+            return Err(reader.fault(&registry::JWT_REFRESH_SECRET, ONE));
         }
         Ok(Self {
             access_secret,
             refresh_secret,
         })
     }
+
+    /// Checks the section where it is set.
+    pub(crate) fn check(reader: &mut Reader<'_>) {
+        let mut secret = |variable| reader.find(variable, parse::secret_of_at_least(SHORTEST_SECRET));
+        let (access, refresh) = (
+            secret(&registry::JWT_SECRET),
+            secret(&registry::JWT_REFRESH_SECRET),
+        );
+        if let (Ok(Some(access)), Ok(Some(refresh))) = (access, refresh)
+            && is_one(&access, &refresh)
+        {
+            reader.fault(&registry::JWT_REFRESH_SECRET, ONE);
+        }
+    }
+}
+
+fn is_one(access: &SecretString, refresh: &SecretString) -> bool {
+    access.expose_secret() == refresh.expose_secret()
 }
 
 #[cfg(test)]

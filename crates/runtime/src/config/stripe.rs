@@ -80,6 +80,16 @@ pub struct StripeWebhookConfig {
 }
 
 impl StripeWebhookConfig {
+    /// Checks the secrets that are set.
+    pub(crate) fn check(reader: &mut Reader<'_>) {
+        for variable in [
+            &registry::STRIPE_WEBHOOK_SECRET_TEST,
+            &registry::STRIPE_WEBHOOK_SECRET_LIVE,
+        ] {
+            drop(reader.find(variable, parse::list(parse_webhook_secret)));
+        }
+    }
+
     /// Reads the section. The secrets of the other mode may be missing: its events are dropped.
     pub fn from_env(reader: &mut Reader<'_>) -> Read<Self> {
         let mode = StripeMode::from_env(reader);

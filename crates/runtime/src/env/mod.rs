@@ -12,6 +12,8 @@ use std::{
     fmt,
 };
 
+use crate::config::given;
+
 pub use document::{env_example, env_table};
 pub use fault::{ConfigError, EXIT_BAD_CONFIG, Fault, check_config_report};
 pub use reader::{Read, Reader, Reported};
@@ -49,7 +51,8 @@ impl Env {
         self
     }
 
-    /// Reads the sections that `service` needs, and either builds `T` or names every fault.
+    /// Reads the sections that `service` needs, and either builds `T` or names every fault, also of what the service
+    /// is given beyond that.
     ///
     /// The closure first reads all of its sections and only then takes them apart with `?`, so
     /// that a fault in one does not hide the faults of the next.
@@ -60,6 +63,7 @@ impl Env {
     ) -> Result<T, ConfigError> {
         let mut reader = Reader::new(self, service);
         let built = sections(&mut reader);
+        given::check(&mut reader);
         reader.finish()?;
         Ok(built?)
     }

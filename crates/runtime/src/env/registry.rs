@@ -221,7 +221,7 @@ variables! {
         JWT_REFRESH_SECRET [Api] Required, Secret,
             "Signs refresh tokens; at least 32 bytes and another one than `JWT_SECRET`.",
             "replace-me-with-openssl-rand-base64-32-b";
-        ENCRYPTION_KEYS [Api Worker Bot Cli] Required, Secret,
+        ENCRYPTION_KEYS [Api Bot] Required, Secret,
             "Comma list of `id:base64` of 32 bytes each; the first seals, all open.",
             "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     }
