@@ -121,6 +121,9 @@ pub async fn run(
         "rolecall-api starts with database_pooler={}",
         config.database.pooler
     );
+    if let Some(advice) = &config.database.advice {
+        tracing::warn!("{advice}");
+    }
 
     let tasks = Tasks::new(shutdown.clone());
     let exporter = Exporter::new(registry);

@@ -5,7 +5,13 @@ use std::fmt;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::env::{Read, Reader, parse, registry};
+use crate::{
+    config::{
+        AppEnv,
+        network::{host_of, is_near},
+    },
+    env::{Read, Reader, parse, registry},
+};
 
 /// Supabase's port for transaction mode.
 const TRANSACTION_POOLER_PORT: u16 = 6543;
@@ -24,6 +30,8 @@ pub struct DatabaseConfig {
     pub pooler: Pooler,
     /// `DATABASE_MAX_CONNECTIONS`.
     pub max_connections: u32,
+    /// What should be told at the start: a variable whose server is reached over the internet by whoever answers.
+    pub advice: Option<String>,
 }
 
 /// What stands between the service and Postgres.
@@ -69,15 +77,41 @@ impl DatabaseConfig {
             let problem = "leads to a pooler in transaction mode; migrations need a session";
             return Err(reader.fault(&registry::DIRECT_URL, problem));
         }
-        let url = url?;
-        let direct_url = direct_url?.map_or_else(|| url.text.clone(), |direct| direct.text);
+        let app_env = AppEnv::from_env(reader);
+        let (url, direct_url) = (url?, direct_url?);
+        let advice = app_env
+            .is_ok_and(AppEnv::is_production)
+            .then(|| advice(&url, direct_url.as_ref()))
+            .flatten();
+        let direct_url = direct_url.map_or_else(|| url.text.clone(), |direct| direct.text);
         Ok(Self {
+            advice,
             pooler: given_pooler?.unwrap_or(url.pooler),
             url: url.text,
             direct_url,
             max_connections: max_connections?,
         })
     }
+}
+
+/// Not a fault: many installations run like this, and an update is no time to stop them.
+fn advice(url: &PostgresUrl, direct_url: Option<&PostgresUrl>) -> Option<String> {
+    let urls = [
+        (&registry::DATABASE_URL, Some(url)),
+        (&registry::DIRECT_URL, direct_url),
+    ];
+    let exposed: Vec<&str> = urls
+        .into_iter()
+        .filter(|(_, url)| url.is_some_and(|url| url.is_exposed))
+        .map(|(variable, _)| variable.name)
+        .collect();
+    (!exposed.is_empty()).then(|| {
+        format!(
+            "{} may reach Postgres unencrypted, and whoever answers is taken for it: \
+             add sslmode=verify-full&sslrootcert=/path/of/the/certificate",
+            exposed.join(" and ")
+        )
+    })
 }
 
 /// `auto` is `None`.
@@ -92,6 +126,8 @@ fn parse_pooler(text: &str) -> Result<Option<Pooler>, parse::Problem> {
 struct PostgresUrl {
     text: SecretString,
     pooler: Pooler,
+    /// Over the internet, and not encrypted for sure.
+    is_exposed: bool,
 }
 
 fn parse_postgres_url(text: &str) -> Result<PostgresUrl, parse::Problem> {
@@ -110,8 +146,16 @@ fn parse_postgres_url(text: &str) -> Result<PostgresUrl, parse::Problem> {
     };
     remove_pooler_parameter(&mut url);
     Ok(PostgresUrl {
+        is_exposed: !has_socket && !is_near(host_of(&url)) && !asks_for_tls(&url),
         text: SecretString::from(String::from(url)),
         pooler,
+    })
+}
+
+/// Without these the driver goes on unencrypted where the server, or who plays it, offers nothing else.
+fn asks_for_tls(url: &Url) -> bool {
+    url.query_pairs().any(|(name, value)| {
+        matches!(&*name, "sslmode" | "ssl-mode") && matches!(&*value, "require" | "verify-ca" | "verify-full")
     })
 }
 
@@ -133,6 +177,44 @@ mod tests {
 
     fn read(pairs: &[(&str, &str)]) -> Result<DatabaseConfig, ConfigError> {
         Env::from_pairs(pairs.iter().copied()).read(Service::Worker, DatabaseConfig::from_env)
+    }
+
+    #[test]
+    fn in_production_a_database_on_the_internet_should_prove_who_it_is() {
+        for (url, told) in [
+            ("postgres://u:p@db.example.com/app", true),
+            ("postgres://u:p@db.example.com:6543/app?sslmode=prefer", true),
+            ("postgres://u:p@203.0.113.7/app?sslmode=disable", true),
+            ("postgres://u:p@[2001:db8::7]/app", true),
+            ("postgres://u:p@db.example.com/app?sslmode=require", false),
+            (
+                "postgres://u:p@db.example.com/app?sslmode=verify-full&sslrootcert=/c.crt",
+                false,
+            ),
+            ("postgres://u:p@postgres/app", false),
+            ("postgres://u:p@localhost/app", false),
+            ("postgres://u:p@10.1.2.3/app", false),
+            ("postgres://u:p@[fd00::7]/app", false),
+            ("postgres://u:p@db.internal/app", false),
+            ("postgres:///app?host=/run/postgresql", false),
+        ] {
+            let config = read(&[("DATABASE_URL", url), ("APP_ENV", "production")]).unwrap();
+            assert_eq!(config.advice.is_some(), told, "{url}");
+            assert_eq!(read(&[("DATABASE_URL", url)]).unwrap().advice, None, "{url}");
+        }
+        let advice = read(&[
+            ("DATABASE_URL", "postgres://u:p@postgres/app"),
+            ("DIRECT_URL", "postgres://u:hunter2@db.example.com/app"),
+            ("APP_ENV", "production"),
+        ])
+        .unwrap()
+        .advice
+        .unwrap();
+        assert!(
+            advice.starts_with("DIRECT_URL ") && advice.contains("sslmode=verify-full&sslrootcert="),
+            "{advice}"
+        );
+        assert!(!advice.contains("hunter2"), "{advice}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! A network of IP addresses, for the list of trusted proxies.
+//! Networks of IP addresses, for the list of trusted proxies; and what is near enough to be spoken to plainly.
 
 use std::{fmt, net::IpAddr, str::FromStr};
+
+use url::Url;
 
 /// An address or a network in CIDR notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,37 @@ impl IpNetwork {
             _ => false,
         }
     }
+}
+
+/// Whether an address is this machine's or one of a private network: nobody on the internet has it.
+pub fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private() || address.is_loopback() || address.is_link_local() || is_shared
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// Whether a host is this machine, in a private network, or known by a name of the container network only.
+pub(crate) fn is_near(host: &str) -> bool {
+    const INSIDE: [&str; 3] = [".internal", ".local", ".localhost"];
+    host.parse().map_or_else(
+        |_| !host.contains('.') || INSIDE.iter().any(|suffix| host.ends_with(suffix)),
+        is_private,
+    )
+}
+
+/// The host as a name or an address can be told by, an IPv6 address without its brackets.
+pub(crate) fn host_of(url: &Url) -> &str {
+    url.host_str()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
 }
 
 /// Whether two numbers of `width` bits agree in their first `prefix` bits.
@@ -99,6 +132,37 @@ mod tests {
     fn an_ipv4_address_mapped_into_ipv6_is_ipv4() {
         check("10.0.0.0/8", "::ffff:10.1.2.3", true);
         check("::/0", "::ffff:10.1.2.3", false);
+    }
+
+    #[test]
+    fn what_nobody_on_the_internet_has_is_private_and_near() {
+        for (host, near) in [
+            ("127.0.0.1", true),
+            ("10.0.0.7", true),
+            ("172.18.0.3", true),
+            ("192.168.1.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("169.254.1.1", true),
+            ("203.0.113.9", false),
+            ("::1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("::ffff:10.0.0.7", true),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_private(host.parse().unwrap()), near, "{host}");
+            assert_eq!(is_near(host), near, "{host}");
+        }
+        for (host, near) in [
+            ("postgres", true),
+            ("localhost", true),
+            ("db.internal", true),
+            ("db.example.com", false),
+            ("localhost.example.com", false),
+        ] {
+            assert_eq!(is_near(host), near, "{host}");
+        }
     }
 
     #[test]
