@@ -1,9 +1,12 @@
 //! How mail leaves, if it does.
 
+use std::net::IpAddr;
+
 use secrecy::SecretString;
+use url::Url;
 
 use crate::{
-    config::{Origin, http::public_url_if_set},
+    config::{AppEnv, Origin, http::public_url_if_set, network::host_of},
     env::{Read, Reader, parse, registry},
 };
 
@@ -21,7 +24,10 @@ pub struct MailConfig {
 impl MailConfig {
     /// Reads the section; `None` where neither variable is set: then no mail is sent.
     pub fn from_env(reader: &mut Reader<'_>) -> Read<Option<Self>> {
-        let smtp_url = reader.find(&registry::SMTP_URL, parse_smtp_url);
+        let app_env = AppEnv::from_env(reader);
+        let smtp_url = reader.find(&registry::SMTP_URL, |text| {
+            parse_smtp_url(text, app_env.is_ok_and(AppEnv::is_production))
+        });
         let from = reader.find(&registry::MAIL_FROM, parse_sender);
         let public_url = public_url_if_set(reader);
         match (smtp_url?, from?) {
@@ -37,12 +43,30 @@ impl MailConfig {
     }
 }
 
-fn parse_smtp_url(text: &str) -> Result<SecretString, parse::Problem> {
+fn parse_smtp_url(text: &str, is_production: bool) -> Result<SecretString, parse::Problem> {
     let url = parse::url(&["smtp", "smtps"])(text)?;
     if url.host_str().unwrap_or_default().is_empty() {
         return Err("names no host".to_owned());
     }
+    if is_production && shows_its_password(&url) {
+        return Err(
+            "would send the password unencrypted: end it in ?tls=required, as in \
+             smtp://user:password@mail.example.com:587?tls=required, or use smtps:// and its port"
+                .to_owned(),
+        );
+    }
     parse::secret(text)
+}
+
+/// Plain SMTP is encrypted only if that is asked for: otherwise whoever stands between may read all of it.
+fn shows_its_password(url: &Url) -> bool {
+    let is_encrypted = url.scheme() == "smtps"
+        || url
+            .query_pairs()
+            .any(|(name, value)| name == "tls" && value == "required");
+    let host = host_of(url);
+    let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    url.password().is_some() && !is_encrypted && !is_here
 }
 
 /// `a@b.c` or `Name <a@b.c>`: enough to find a slip. The mail library parses it in earnest.
@@ -105,6 +129,36 @@ mod tests {
             error.starts_with("PUBLIC_URL: must be https in production"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn in_production_no_password_goes_over_the_network_unencrypted() {
+        for (url, good) in [
+            ("smtp://u:p@mail.example:587", false),
+            ("smtp://u:p@mail.example:587?tls=opportunistic", false),
+            ("smtp://u:p@10.0.0.7", false),
+            ("smtp://u:p@mail.example:587?tls=required", true),
+            ("smtps://u:p@mail.example", true),
+            ("smtp://mail.example:25", true),
+            ("smtp://u:p@localhost:1025", true),
+            ("smtp://u:p@127.0.0.1:1025", true),
+            ("smtp://u:p@[::1]:1025", true),
+        ] {
+            let pairs = [
+                ("SMTP_URL", url),
+                ("MAIL_FROM", "a@b.c"),
+                ("APP_ENV", "production"),
+            ];
+            let production = read(&pairs);
+            assert_eq!(production.is_ok(), good, "{url}");
+            if let Err(error) = production {
+                assert!(
+                    error.contains("587?tls=required") && !error.contains("u:p"),
+                    "{error}"
+                );
+            }
+            assert!(read(&pairs[..2]).is_ok(), "{url} outside of production");
+        }
     }
 
     #[test]

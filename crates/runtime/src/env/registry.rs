@@ -227,7 +227,8 @@ variables! {
     }
     "Mail" {
         SMTP_URL [Worker] RequiredIf("`MAIL_FROM` is set"), MayHoldPassword,
-            "The mail server, `smtp://` or `smtps://`; unset: no mail is sent.", "smtp://localhost:1025";
+            "The mail server: `smtps://`, or `smtp://` with `?tls=required` (STARTTLS); unset: no mail is sent.",
+            "smtp://localhost:1025";
         MAIL_FROM [Worker] RequiredIf("`SMTP_URL` is set"), Public,
             "The sender of every mail.", "Rolecall <billing@example.com>";
     }
