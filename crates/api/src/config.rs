@@ -79,7 +79,8 @@ pub struct Limits {
     pub webhook_body_room: usize,
     /// How long any other body may take to arrive: the longest has a few fields.
     pub body_timeout: Duration,
-    /// Sign-ins (two requests each) and refreshes of one client address a minute. A whole office may share one.
+    /// Sign-ins (two requests each) and refreshes of one client address a minute. A launch may come from one
+    /// office, or from one address that a provider shares among thousands; what is limited is work of ours, and cheap.
     pub sign_ins_per_minute: u32,
     /// Purchases and other calls that reach Stripe or Discord, of one client address a minute.
     pub purchases_per_minute: u32,
@@ -95,8 +96,8 @@ impl Default for Limits {
             webhook_body_timeout: Duration::from_secs(15),
             webhook_body_room: 32 * 1024 * 1024,
             body_timeout: Duration::from_secs(15),
-            sign_ins_per_minute: 200,
-            purchases_per_minute: 120,
+            sign_ins_per_minute: 1200,
+            purchases_per_minute: 600,
             streams: 4096,
             streams_per_member: 8,
         }

@@ -27,7 +27,7 @@ pub use encryption::{EncryptionKey, EncryptionKeys};
 pub use http::{HealthConfig, HttpConfig, public_url_if_set};
 pub use jobs::{JobsConfig, RetrySchedule};
 pub use mail::MailConfig;
-pub use network::IpNetwork;
+pub use network::{IpNetwork, is_private};
 pub use origin::Origin;
 pub use policy::{InviteConfig, PolicyConfig};
 pub use redis::RedisConfig;
