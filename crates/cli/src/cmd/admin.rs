@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use rolecall_db::{
     audit::{AuditLine, insert_audit_line},
     staff::{StaffName, insert_staff},
@@ -14,7 +13,12 @@ use serde_json::json;
 use crate::{config, host::Host, output::Printer};
 
 pub(super) async fn grant(env: &Env, printer: &Printer, who: &str) -> anyhow::Result<ExitCode> {
-    let name = staff_name(who)?;
+    let Some(name) = staff_name(who) else {
+        printer.error(&format!(
+            "{who:?} is neither a Discord user id (such as 175928847299117063) nor an e-mail address"
+        ));
+        return Ok(ExitCode::from(2));
+    };
     let host = Host::new(&config::database(env)?)?;
     let now = host.clock.now();
     let mut tx = host.db.begin().await?;
@@ -47,18 +51,13 @@ pub(super) async fn grant(env: &Env, printer: &Printer, who: &str) -> anyhow::Re
 }
 
 /// Who is meant: a Discord user id is a number, an address has an @.
-fn staff_name(who: &str) -> anyhow::Result<StaffName> {
+fn staff_name(who: &str) -> Option<StaffName> {
     if let Ok(user_id) = who.parse::<DiscordUserId>() {
-        return Ok(StaffName::Discord(user_id));
+        return Some(StaffName::Discord(user_id));
     }
-    match who.split_once('@') {
-        Some((local, domain))
-            if !local.is_empty() && domain.contains('.') && !who.contains(char::is_whitespace) =>
-        {
-            Ok(StaffName::Email(who.to_lowercase()))
-        }
-        _ => bail!("{who:?} is neither a Discord user id (such as 175928847299117063) nor an e-mail address"),
-    }
+    let (local, domain) = who.split_once('@')?;
+    let is_address = !local.is_empty() && domain.contains('.') && !who.contains(char::is_whitespace);
+    is_address.then(|| StaffName::Email(who.to_lowercase()))
 }
 
 #[cfg(test)]
@@ -69,13 +68,13 @@ mod tests {
     fn staff_is_named_by_discord_id_or_by_address() {
         assert!(matches!(
             staff_name("175928847299117063"),
-            Ok(StaffName::Discord(_))
+            Some(StaffName::Discord(_))
         ));
         assert!(
-            matches!(staff_name("Ada@Example.com"), Ok(StaffName::Email(email)) if email == "ada@example.com")
+            matches!(staff_name("Ada@Example.com"), Some(StaffName::Email(email)) if email == "ada@example.com")
         );
         for bad in ["ada", "@", "ada@", "ada@localhost", "ada @example.com", ""] {
-            assert!(staff_name(bad).is_err(), "{bad:?} was accepted");
+            assert!(staff_name(bad).is_none(), "{bad:?} was accepted");
         }
     }
 }

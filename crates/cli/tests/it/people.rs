@@ -175,3 +175,17 @@ async fn people_are_found_with_what_happened_to_them_and_what_they_were_told() {
         .collect();
     assert_eq!(whats, [&json!("grant.give"), &json!("payment_failed")]);
 }
+
+#[tokio::test]
+async fn nobody_becomes_staff_by_a_name_that_is_no_account_and_no_address() {
+    let installation = installation().await;
+    for who in ["ada", "ada@localhost", "-1"] {
+        let ended = installation.run(&["admin", "grant", "--", who]).await;
+        assert_eq!(ended.code, 2, "{who}: {ended:?}");
+        assert!(ended.err.contains("e-mail address"), "{who}: {}", ended.err);
+    }
+    assert_eq!(
+        installation.rows("SELECT to_jsonb(t) FROM staff t").await,
+        Vec::<serde_json::Value>::new()
+    );
+}
