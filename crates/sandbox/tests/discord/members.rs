@@ -1,10 +1,11 @@
 //! Members and their roles over REST.
 
+use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
 use rolecall_sandbox::discord::{demo, state::permissions::KICK_MEMBERS};
 use serde_json::{Value, json};
 
-use super::support::{ADA, ALL_SCOPES, BEN, COUNCIL, DEBTOR, GUILD, World, refusal, start, start_with};
+use super::support::{ADA, ALL_SCOPES, BEN, COUNCIL, DEBTOR, GUILD, World, noon, refusal, start, start_with};
 
 async fn add(world: &World, user: u64, body: &Value) -> reqwest::Response {
     world
@@ -226,6 +227,23 @@ async fn a_direct_message_reaches_who_keeps_their_messages_open() {
         .await
         .unwrap();
     assert_eq!(refusal(write(&ada).await).await, (403, 50007));
+}
+
+#[tokio::test]
+async fn a_message_with_a_known_nonce_is_the_first_one_for_two_minutes_and_no_longer() {
+    let world = start().await;
+    world.discord.join(GUILD, ADA).unwrap();
+    let body = json!({"recipient_id": ADA.to_string()});
+    let opened = world.bot(Method::POST, "/users/@me/channels").json(&body).send();
+    let channel: Value = opened.await.unwrap().json().await.unwrap();
+    let path = format!("/channels/{}/messages", channel["id"].as_str().unwrap());
+    for (seconds, messages) in [(0, 1), (119, 1), (121, 2)] {
+        world.clock.set_wall(noon() + TimeDelta::seconds(seconds));
+        let body = json!({"content": "hello", "nonce": "n", "enforce_nonce": true});
+        let written = world.bot(Method::POST, &path).json(&body).send().await.unwrap();
+        assert_eq!(written.status(), StatusCode::OK);
+        assert_eq!(world.discord.messages().len(), messages, "after {seconds} s");
+    }
 }
 
 #[tokio::test]

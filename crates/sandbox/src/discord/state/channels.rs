@@ -1,6 +1,6 @@
 //! Channels and the messages in them: direct ones with the bot, and text channels of servers.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,6 +11,9 @@ use crate::discord::{
     json::with,
     state::{World, guild::Guild},
 };
+
+/// How long a nonce is known. Discord says "in the past few minutes"; this is the least that it can mean.
+const NONCE_KNOWN: TimeDelta = TimeDelta::minutes(2);
 
 /// A channel.
 #[derive(Debug, Clone)]
@@ -69,7 +72,7 @@ pub(crate) struct NewMessage {
     pub(crate) embeds: Value,
     pub(crate) components: Value,
     pub(crate) nonce: Option<String>,
-    /// A second message with the same nonce is the first one.
+    /// A second message with the same nonce is the first one, for a while.
     pub(crate) enforce_nonce: bool,
 }
 
@@ -190,7 +193,10 @@ impl World {
             return Err(ApiError::unknown_channel());
         }
         let is_the_same = |message: &&Message| {
-            message.channel.0 == channel && message.author.0 == author && message.nonce == new.nonce
+            message.channel.0 == channel
+                && message.author.0 == author
+                && message.nonce == new.nonce
+                && now - message.at < NONCE_KNOWN
         };
         if new.enforce_nonce
             && new.nonce.is_some()
