@@ -1,7 +1,11 @@
 //! Direct messages: write what the worker owes somebody, and report.
+//!
+//! The worker hands a message on again when it has not heard of it for a while, and Discord knows the copy by
+//! its nonce for a few minutes only. So Redis is told what Discord has taken, and that is not written again.
 
 use std::sync::Arc;
 
+use redis::RedisError;
 use rolecall_discord::error::DiscordError;
 use rolecall_domain::ids::{NotificationId, uuid_v7};
 use rolecall_queue::{
@@ -18,6 +22,9 @@ use crate::{
 /// Channels were opened too fast: about us, and not about the person.
 const OPENING_TOO_FAST: u64 = 40_003;
 
+/// How long it is known that Discord took a message: longer than a copy of it can be under way.
+const TAKEN_SECONDS: u32 = 7 * 24 * 60 * 60;
+
 /// The most characters that Discord takes.
 const LONGEST_NONCE: usize = 25;
 
@@ -25,8 +32,14 @@ const LONGEST_NONCE: usize = 25;
 pub(crate) async fn run(ctx: Arc<Ctx>, job: SendDirectMessage, attempt: Attempt) -> Result<(), JobError> {
     // While Discord is away the worker is told so: it knows other ways to reach somebody.
     let _place = wait_for(&ctx.bot.shutdown.draining(), ctx.places.take(Desk::Messages)).await?;
+    if is_taken(&ctx, job.notification_id).await? {
+        return tell(&ctx, job.notification_id, &attempt, MessageResult::Sent).await;
+    }
     let result = match write(&ctx, &job).await {
-        Ok(()) => MessageResult::Sent,
+        Ok(()) => {
+            note_taken(&ctx, job.notification_id).await;
+            MessageResult::Sent
+        }
         // From here on nobody must hear anything from us, Redis included. The job goes to the next holder.
         Err(CallError::LeaseLost(_)) => return std::future::pending().await,
         Err(CallError::Discord(DiscordError::Refused { code, message, .. })) if code != OPENING_TOO_FAST => {
@@ -40,6 +53,31 @@ pub(crate) async fn run(ctx: Arc<Ctx>, job: SendDirectMessage, attempt: Attempt)
         },
     };
     tell(&ctx, job.notification_id, &attempt, result).await
+}
+
+/// Whether Discord took the message before.
+async fn is_taken(ctx: &Ctx, id: NotificationId) -> Result<bool, JobError> {
+    let mut link = ctx.bot.link.clone();
+    let taken: Result<bool, RedisError> = redis::cmd("EXISTS")
+        .arg(mark(ctx, id))
+        .query_async(&mut link)
+        .await;
+    taken.map_err(JobError::retry)
+}
+
+/// Notes that Discord took the message.
+async fn note_taken(ctx: &Ctx, id: NotificationId) {
+    let mut link = ctx.bot.link.clone();
+    let mut set = redis::cmd("SET");
+    set.arg(mark(ctx, id)).arg(1).arg("EX").arg(TAKEN_SECONDS);
+    if let Err(error) = set.query_async::<()>(&mut link).await {
+        // What is told to the worker now keeps it from sending a copy; only one that is under way already is written.
+        tracing::debug!(%error, "that a message was taken could not be noted");
+    }
+}
+
+fn mark(ctx: &Ctx, id: NotificationId) -> String {
+    format!("{}:bot:message:{id}", ctx.bot.link.namespace())
 }
 
 async fn write(ctx: &Ctx, job: &SendDirectMessage) -> Result<(), CallError> {

@@ -37,6 +37,11 @@ async fn a_message_is_written_to_its_person_once_however_often_it_is_sent() {
         .map(|message| message.content)
         .collect();
     assert_eq!(texts, ["Message 1 for @everyone", "Message 2 for @everyone"]);
+    assert_eq!(
+        rig.requests("POST", "/messages"),
+        2,
+        "Discord forgets a nonce after minutes, so it does not hear of a copy"
+    );
     bot.stop().await;
 }
 

@@ -10,7 +10,7 @@ use crate::{job::Job, jobs::A_DAY_OF_ATTEMPTS, keys::Queue};
 /// Write to a person by Discord.
 ///
 /// The text travels along, because the bot has no database. The same notification may be sent twice:
-/// its id makes the nonce by which Discord knows it for the same message.
+/// by its id the bot knows what Discord has taken, and the id makes the nonce by which Discord knows copies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendDirectMessage {
     /// The message that is owed.
