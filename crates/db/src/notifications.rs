@@ -278,10 +278,12 @@ pub async fn list_notifications_of(
         .collect()
 }
 
-/// How often a message was tried that is being sent; `None` if it is not.
+/// How often a message was tried of which it is not known yet what became: `None` if it is, or if nobody
+/// has tried it. One that is due again may have left all the same, as a copy of it.
 pub async fn find_attempts(conn: &mut Connection, id: NotificationId) -> Result<Option<i32>, DbError> {
     Ok(sqlx::query_scalar!(
-        "SELECT attempts FROM notifications WHERE id = $1 AND state = 'sending' FOR UPDATE",
+        "SELECT attempts FROM notifications
+         WHERE id = $1 AND (state = 'sending' OR state = 'due' AND attempts > 0) FOR UPDATE",
         id.as_uuid()
     )
     .fetch_optional(conn)

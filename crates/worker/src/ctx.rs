@@ -1,6 +1,6 @@
 //! What every handler shares, and how hints are sent after a commit.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use rolecall_db::Database;
@@ -12,6 +12,7 @@ use rolecall_queue::{
     Documents, Job, Link, Producer, Push, PushError, RetrySchedule, catalog::MEMBER_CHANGED,
     current_traceparent, jobs::SendNotification, pub_sub,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::CatalogCache,
@@ -65,6 +66,8 @@ pub struct Ctx {
     pub retry: RetrySchedule,
     /// Counters.
     pub metrics: Metrics,
+    /// Cancelled when the process drains: what would take longer than that ends where it can.
+    pub stop: CancellationToken,
 }
 
 impl Ctx {
@@ -84,6 +87,12 @@ impl Ctx {
             ..Push::new(now, uuid_v7(now, &*self.rng))
         };
         self.producer.push(job, push).await.map(drop)
+    }
+
+    /// Ends when the process drains and what is under way has had some time more.
+    pub async fn time_is_up(&self, some_time: Duration) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(some_time).await;
     }
 
     /// Tells what a convergence left to be told, after its commit.

@@ -39,7 +39,7 @@ pub async fn run(config: WorkerConfig, listener: TcpListener, shutdown: Shutdown
     let registry = rolecall_runtime::metrics::registry(Service::Worker)?;
     let queue_metrics = rolecall_queue::Metrics::register(&registry)?;
     queue_metrics.show_empty();
-    let ctx = Arc::new(context(&config, &registry)?);
+    let ctx = Arc::new(context(&config, &registry, shutdown.draining())?);
     tracing::info!(
         version = rolecall_runtime::version::VERSION,
         "starting; database_pooler={}",
@@ -125,7 +125,11 @@ fn drain(
     }
 }
 
-fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Result<Ctx> {
+fn context(
+    config: &WorkerConfig,
+    registry: &prometheus::Registry,
+    stop: CancellationToken,
+) -> anyhow::Result<Ctx> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let db = Database::new(&DatabaseOptions {
@@ -178,6 +182,7 @@ fn context(config: &WorkerConfig, registry: &prometheus::Registry) -> anyhow::Re
         pump,
         retry: RetrySchedule::new(config.jobs.retry_schedule.waits().to_vec())?,
         metrics: Metrics::register(registry)?,
+        stop,
     })
 }
 

@@ -1,4 +1,4 @@
-//! How long a hint may take before the sweeper sends it again.
+//! How long a hint may take before the sweeper sends it again, and when a message is tried again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,8 +11,32 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(30);
 /// When a command is sent again after it was sent `sends` times: a wait that doubles, since a bot that
 /// is away does not come back sooner for more commands.
 pub fn send_again_at(now: DateTime<Utc>, sends: i32) -> DateTime<Utc> {
-    let doublings = u32::try_from(sends.saturating_sub(1)).unwrap_or_default().min(10);
-    now + (HINT_OVERDUE * 2_i32.pow(doublings)).min(LONGEST_WAIT)
+    now + doubled(HINT_OVERDUE, sends).min(LONGEST_WAIT)
+}
+
+/// The longest wait between two tries of a message.
+const LONGEST_REST: TimeDelta = TimeDelta::hours(4);
+
+/// A message that did not leave in so many tries is given up: that is after three and a half days, and
+/// nobody is told then what was true before.
+const MOST_TRIES: i32 = 30;
+
+/// When a message is tried again that could not leave for now and was tried `tries` times, so that a
+/// server that takes messages without saying so gets few of them; `None` once there is no point. And what
+/// is noted with it.
+pub fn next_try(now: DateTime<Utc>, tries: i32, error: &str) -> (Option<DateTime<Utc>>, String) {
+    if tries < MOST_TRIES {
+        let again = now + doubled(HINT_OVERDUE, tries).min(LONGEST_REST);
+        (Some(again), error.to_owned())
+    } else {
+        (None, format!("given up after {tries} tries: {error}"))
+    }
+}
+
+/// The wait after the `times`-th time.
+fn doubled(first: TimeDelta, times: i32) -> TimeDelta {
+    let doublings = u32::try_from(times.saturating_sub(1)).unwrap_or_default().min(10);
+    first * 2_i32.pow(doublings)
 }
 
 #[cfg(test)]
@@ -26,5 +50,19 @@ mod tests {
             .map(|sends| (send_again_at(now, sends) - now).num_seconds())
             .into();
         assert_eq!(waits, [20, 20, 40, 80, 1800, 1800]);
+    }
+
+    #[test]
+    fn a_message_is_given_up_after_days_and_few_tries() {
+        let mut now = DateTime::<Utc>::UNIX_EPOCH;
+        let mut tries = 1;
+        while let (Some(again), _) = next_try(now, tries, "busy") {
+            assert!(again - now <= LONGEST_REST);
+            (now, tries) = (again, tries + 1);
+        }
+        assert_eq!(tries, MOST_TRIES);
+        assert_eq!(next_try(now, tries, "busy").1, "given up after 30 tries: busy");
+        let days = (now - DateTime::<Utc>::UNIX_EPOCH).num_days();
+        assert!((3..=4).contains(&days), "{days} days");
     }
 }

@@ -7,7 +7,8 @@ use rolecall_db::{
     notifications::{
         Channel, NewNotification, cancel_direct_messages, cancel_notifications, claim_notification,
         find_attempts, find_newest_notification, insert_notification, list_notifications_of,
-        list_overdue_notifications, set_notification_failed, set_notification_sent, wants_direct_messages,
+        list_overdue_notifications, set_notification_failed, set_notification_sent,
+        set_notification_unclaimed, wants_direct_messages,
     },
 };
 use rolecall_domain::{
@@ -334,6 +335,33 @@ async fn only_a_message_that_is_being_sent_has_attempts_to_note() {
     assert_eq!(find_attempts(&mut tx, id(2)).await.unwrap(), None);
     set_notification_sent(&mut tx, id(1), at(2)).await.unwrap();
     assert_eq!(find_attempts(&mut tx, id(1)).await.unwrap(), None, "it has left");
+}
+
+#[tokio::test]
+async fn a_message_that_is_given_back_untried_counts_no_try() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    for (n, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        owe(&mut tx, n, one, key, 0).await;
+        claim_notification(&mut tx, id(n), at(1), at(2)).await.unwrap();
+    }
+    set_notification_sent(&mut tx, id(3), at(2)).await.unwrap();
+    for n in [1, 3] {
+        set_notification_unclaimed(&mut tx, id(n), at(50)).await.unwrap();
+    }
+    assert_eq!(
+        list_overdue_notifications(&mut tx, at(49), 9).await.unwrap(),
+        [id(2)]
+    );
+    let again = claim_notification(&mut tx, id(1), at(50), at(60)).await.unwrap();
+    assert_eq!(again.map(|claimed| claimed.attempts), Some(1));
+    let again = claim_notification(&mut tx, id(2), at(50), at(60)).await.unwrap();
+    assert_eq!(again.map(|claimed| claimed.attempts), Some(2));
+    assert_eq!(
+        claim_notification(&mut tx, id(3), at(99), at(199)).await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ pub struct SendNotification {
 impl Job for SendNotification {
     const KIND: &'static str = "send_notification";
     const MAX_ATTEMPTS: u32 = A_DAY_OF_ATTEMPTS;
-    const TIMEOUT: Duration = Duration::from_secs(30);
+    /// More than a mail server is waited for: who gives up on it has to note that.
+    const TIMEOUT: Duration = Duration::from_mins(5);
     const QUEUES: &'static [Queue] = &[Queue::Jobs];
 
     fn queue(&self) -> Queue {

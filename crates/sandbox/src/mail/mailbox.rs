@@ -23,6 +23,19 @@ struct Contents {
     /// Ids are not used again after `clear`.
     last_id: u64,
     refusal: Option<Refusal>,
+    /// How many of the next messages are taken without a word.
+    silent: u32,
+}
+
+/// What is said when a message was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was taken, and is called this.
+    Taken(u64),
+    /// It was taken, and nothing is said.
+    Silence,
+    /// It was refused with this code.
+    Refused(u16),
 }
 
 /// An answer for the next messages, instead of taking them.
@@ -82,18 +95,23 @@ impl Mailbox {
         self.lock().refusal = Some(refusal);
     }
 
+    /// Says nothing to the senders of the next messages.
+    pub(crate) fn be_silent(&self, times: u32) {
+        self.lock().silent = times;
+    }
+
     /// Throws all messages away.
     pub(crate) fn clear(&self) {
         self.lock().messages.clear();
         self.count.send_replace(0);
     }
 
-    /// Keeps a message, unless the next one is to be refused: then the code.
-    pub(crate) fn take(&self, envelope: Envelope, raw: String) -> Result<u64, u16> {
+    /// Keeps a message, unless the next one is to be refused.
+    pub(crate) fn take(&self, envelope: Envelope, raw: String) -> Verdict {
         let mut contents = self.lock();
         if let Some(refusal) = contents.refusal.as_mut().filter(|refusal| refusal.times > 0) {
             refusal.times -= 1;
-            return Err(refusal.code);
+            return Verdict::Refused(refusal.code);
         }
         let parsed = mime::parse(&raw);
         contents.last_id += 1;
@@ -111,9 +129,16 @@ impl Mailbox {
             html: parsed.html,
             raw,
         });
+        let verdict = match contents.silent.checked_sub(1) {
+            Some(left) => {
+                contents.silent = left;
+                Verdict::Silence
+            }
+            None => Verdict::Taken(id),
+        };
         let count = contents.messages.len();
         drop(contents);
         self.count.send_replace(count);
-        Ok(id)
+        verdict
     }
 }

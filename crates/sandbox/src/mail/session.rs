@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::mail::mailbox::{Envelope, Mailbox};
+use crate::mail::mailbox::{Envelope, Mailbox, Verdict};
 
 /// The largest message that is taken.
 pub(crate) const MAX_MESSAGE: usize = 10 * 1024 * 1024;
@@ -54,8 +54,10 @@ where
             Next::ReadMessage => {
                 say(&mut stream, "354 End data with <CR><LF>.<CR><LF>").await?;
                 let message = read_message(&mut stream).await?;
-                let words = conversation.finish(message);
-                say(&mut stream, &words).await?;
+                match conversation.finish(message) {
+                    Some(words) => say(&mut stream, &words).await?,
+                    None => return hear_out(&mut stream).await,
+                }
             }
         }
     }
@@ -135,17 +137,24 @@ impl Conversation<'_> {
         }
     }
 
-    fn finish(&mut self, message: Option<Vec<u8>>) -> String {
+    /// What is said to a message, if anything.
+    fn finish(&mut self, message: Option<Vec<u8>>) -> Option<String> {
         let envelope = self.envelope.take().unwrap_or_default();
         let Some(message) = message else {
-            return "552 5.3.4 Message too big".to_owned();
+            return Some("552 5.3.4 Message too big".to_owned());
         };
         let raw = String::from_utf8_lossy(&message).into_owned();
         match self.mailbox.take(envelope, raw) {
-            Ok(id) => format!("250 2.0.0 OK queued as {id}"),
-            Err(code) => format!("{code} {}.3.0 Refused on demand", code / 100),
+            Verdict::Taken(id) => Some(format!("250 2.0.0 OK queued as {id}")),
+            Verdict::Silence => None,
+            Verdict::Refused(code) => Some(format!("{code} {}.3.0 Refused on demand", code / 100)),
         }
     }
+}
+
+/// Says nothing until the client leaves.
+async fn hear_out<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<()> {
+    tokio::io::copy(stream, &mut tokio::io::sink()).await.map(drop)
 }
 
 /// `FROM:<a@b> OPTIONS` without regard to case.

@@ -111,6 +111,11 @@ impl Simulator {
         self.mailbox.refuse(Refusal { code, times });
     }
 
+    /// Takes the next `times` messages without a word to whoever sends them.
+    pub fn be_silent(&self, times: u32) {
+        self.mailbox.be_silent(times);
+    }
+
     /// Ends it, conversations included.
     pub async fn shutdown(self) {
         self.stop.cancel();

@@ -4,29 +4,38 @@
 //! under the same Message-ID, by which mail servers know it for the same message: a welcome that comes
 //! twice is better than one that never comes.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use rolecall_db::notifications::{
-    Channel, Notification, claim_notification, set_claimed_until, set_notification_failed,
-    set_notification_sent,
+use rolecall_db::{
+    DbError,
+    notifications::{
+        Channel, Notification, claim_notification, set_claimed_until, set_notification_failed,
+        set_notification_sent, set_notification_unclaimed,
+    },
 };
 use rolecall_queue::{
-    Attempt, Job, JobError, PushError,
+    Attempt, JobError, PushError,
     jobs::{SendDirectMessage, SendNotification},
 };
 
 use crate::{
     ctx::Ctx,
     handlers::SharedCtx,
-    mail::{MailError, compose, words_of},
-    timing::send_again_at,
+    mail::{MailError, Mailer, Turn, compose, words_of},
+    timing::{HINT_OVERDUE, next_try},
 };
 
-/// A sender that has not finished when its job is timed out is dead: somebody else may send then.
-const CLAIM: Duration = SendNotification::TIMEOUT;
+/// A sender that has not renewed its claim for this long is dead: somebody else may send then.
+const CLAIM: Duration = Duration::from_secs(30);
+
+/// How often the claim is renewed while the mail server takes its time.
+const RENEWED_EVERY: Duration = Duration::from_secs(10);
 
 /// The bot waits for Discord's rate limits, so it is given longer until it is asked again.
 const HANDED_ON: Duration = Duration::from_mins(5);
+
+/// How long a letter has to come to its end when the process drains.
+const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 /// How a sending went.
 enum Sent {
@@ -34,6 +43,8 @@ enum Sent {
     Left,
     /// The bot has it, and tells what becomes of it.
     HandedOn,
+    /// Another letter finds out first whether the mail server answers again.
+    NotTried,
 }
 
 /// Claims the message, sends it, and notes how that went.
@@ -46,20 +57,7 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
         return Ok(());
     };
     let result = send(&ctx, &notification).await;
-    let mut tx = ctx.db.begin().await?;
-    match &result {
-        Ok(Sent::Left) => set_notification_sent(&mut tx, notification.id, ctx.clock.now()).await?,
-        Ok(Sent::HandedOn) => {
-            set_claimed_until(&mut tx, notification.id, ctx.clock.now() + HANDED_ON).await?;
-        }
-        Err(error) => {
-            let again = error
-                .is_transient()
-                .then(|| send_again_at(ctx.clock.now(), notification.attempts));
-            set_notification_failed(&mut tx, notification.id, &error.to_string(), again).await?;
-        }
-    }
-    tx.commit().await?;
+    note(&ctx, &notification, &result).await?;
     match result {
         Ok(_) => Ok(()),
         // The row says when it is tried again; the sweeper sends the hint.
@@ -76,6 +74,28 @@ pub async fn run(ctx: SharedCtx, args: SendNotification, _: Attempt) -> Result<(
     }
 }
 
+async fn note(
+    ctx: &Ctx,
+    notification: &Notification,
+    result: &Result<Sent, SendError>,
+) -> Result<(), DbError> {
+    let (id, tries, now) = (notification.id, notification.attempts, ctx.clock.now());
+    let mut tx = ctx.db.begin().await?;
+    match result {
+        Ok(Sent::Left) => set_notification_sent(&mut tx, id, now).await?,
+        Ok(Sent::HandedOn) => set_claimed_until(&mut tx, id, now + HANDED_ON).await?,
+        Ok(Sent::NotTried) => set_notification_unclaimed(&mut tx, id, now + HINT_OVERDUE).await?,
+        Err(error) if !error.is_transient() => {
+            set_notification_failed(&mut tx, id, &error.to_string(), None).await?;
+        }
+        Err(error) => {
+            let (again, words) = next_try(now, tries, &error.to_string());
+            set_notification_failed(&mut tx, id, &words, again).await?;
+        }
+    }
+    tx.commit().await
+}
+
 /// Why a message was not sent.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
@@ -85,6 +105,8 @@ enum SendError {
     NoAccount,
     #[error("the bot could not be told")]
     Hand(#[from] PushError),
+    #[error("the worker stopped before the mail server had answered")]
+    Stopped,
 }
 
 impl SendError {
@@ -92,7 +114,7 @@ impl SendError {
         match self {
             Self::Mail(error) => error.is_transient(),
             Self::NoAccount => false,
-            Self::Hand(_) => true,
+            Self::Hand(_) | Self::Stopped => true,
         }
     }
 
@@ -107,16 +129,43 @@ impl SendError {
 
 async fn send(ctx: &Ctx, notification: &Notification) -> Result<Sent, SendError> {
     match notification.channel {
-        Channel::Mail => mail(ctx, notification).await.map(|()| Sent::Left),
+        Channel::Mail => mail(ctx, notification).await,
         Channel::Discord => hand_on(ctx, notification).await.map(|()| Sent::HandedOn),
     }
 }
 
-async fn mail(ctx: &Ctx, notification: &Notification) -> Result<(), SendError> {
+async fn mail(ctx: &Ctx, notification: &Notification) -> Result<Sent, SendError> {
     let mailer = ctx.mailer.as_ref().ok_or(MailError::Off)?;
+    match mailer.turn() {
+        Some(turn) => post(ctx, mailer, &turn, notification).await.map(|()| Sent::Left),
+        None => Ok(Sent::NotTried),
+    }
+}
+
+/// Sends a letter, and keeps the claim on it for as long as that takes.
+async fn post(ctx: &Ctx, mailer: &Mailer, turn: &Turn, notification: &Notification) -> Result<(), SendError> {
     let address = notification.email.as_deref().ok_or(MailError::NoAddress)?;
     let letter = compose(notification, ctx.public_url.as_deref())?;
-    Ok(mailer.send(notification, address, &letter).await?)
+    tokio::select! {
+        sent = mailer.send(turn, notification, address, &letter) => Ok(sent?),
+        never = keep_claim(ctx, notification) => match never {},
+        () = ctx.time_is_up(LAST_MOMENTS) => Err(SendError::Stopped),
+    }
+}
+
+async fn keep_claim(ctx: &Ctx, notification: &Notification) -> Infallible {
+    loop {
+        tokio::time::sleep(RENEWED_EVERY).await;
+        if let Err(error) = renew_claim(ctx, notification).await {
+            tracing::warn!(notification.id = %notification.id, %error, "the claim on a message could not be renewed");
+        }
+    }
+}
+
+async fn renew_claim(ctx: &Ctx, notification: &Notification) -> Result<(), DbError> {
+    let mut tx = ctx.db.begin().await?;
+    set_claimed_until(&mut tx, notification.id, ctx.clock.now() + CLAIM).await?;
+    tx.commit().await
 }
 
 /// The bot alone speaks with Discord.

@@ -6,6 +6,6 @@ mod words;
 
 pub use crate::mail::{
     letter::{Letter, compose, words_of},
-    sender::{MailError, Mailer},
+    sender::{MailError, Mailer, Turn},
     words::{Button, MessageArgs, Words, words},
 };

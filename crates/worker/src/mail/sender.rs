@@ -1,7 +1,10 @@
 //! The way out by SMTP.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,11 +15,20 @@ use lettre::{
 };
 use rolecall_db::notifications::Notification;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::mail::Letter;
 
-/// How long the mail server may take for each step.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the mail server may take to be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the mail server may take for a letter. Between servers ten minutes are asked for after the
+/// last dot alone (RFC 5321, 4.5.3.2.6), lest a letter that was taken be sent again; the one that takes
+/// letters from us has but to queue them, and other work waits behind each letter.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// What is said of a server that keeps us waiting.
+const NO_ANSWER: &str = "does not answer in time";
 
 /// Why a message was not sent. No variant holds an address or the text.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +56,9 @@ pub enum MailError {
     /// The mail server.
     #[error("the mail server did not take it{}", .0.status().map(|code| format!(" (answer {code})")).unwrap_or_default())]
     Smtp(#[from] smtp::Error),
+    /// It may have taken the message all the same: lettre limits only how long the connecting takes.
+    #[error("the mail server did not answer within {} s", .0.as_secs())]
+    Slow(Duration),
     /// The configuration of the mail server.
     #[error("{0}")]
     Config(&'static str),
@@ -54,6 +69,7 @@ impl MailError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Smtp(error) => !error.is_permanent() || refuses_us(error).is_some(),
+            Self::Slow(_) => true,
             _ => false,
         }
     }
@@ -64,8 +80,19 @@ impl MailError {
 pub struct Mailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
+    patience: Duration,
     /// What was wrong the last time.
     complaint: Arc<Mutex<Option<String>>>,
+    /// Whether the last letter had no answer in time.
+    slow: Arc<AtomicBool>,
+    /// Whoever finds out whether a slow server answers again.
+    probe: Arc<Semaphore>,
+}
+
+/// Leave to send a letter.
+#[derive(Debug)]
+pub struct Turn {
+    _probe: Option<OwnedSemaphorePermit>,
 }
 
 impl std::fmt::Debug for Mailer {
@@ -84,7 +111,7 @@ impl Mailer {
             .map_err(|_| {
                 MailError::Config("SMTP_URL cannot be used (example: smtps://user:password@mail.example.com)")
             })?
-            .timeout(Some(TIMEOUT))
+            .timeout(Some(CONNECT_TIMEOUT))
             // A connection for each message: a sending that is cut off leaves one in the middle of its
             // conversation, and the next message would be refused in its place.
             .pool_config(smtp::PoolConfig::new().max_size(0))
@@ -92,13 +119,34 @@ impl Mailer {
         Ok(Self {
             transport,
             from,
+            patience: PATIENCE,
             complaint: Arc::default(),
+            slow: Arc::default(),
+            probe: Arc::new(Semaphore::new(1)),
         })
+    }
+
+    /// With another patience than the usual one.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Leave to send a letter; none while the server is slow and another letter is waiting for it, so
+    /// that letters do not take the places of all other work.
+    pub fn turn(&self) -> Option<Turn> {
+        if !self.slow.load(Ordering::Relaxed) {
+            return Some(Turn { _probe: None });
+        }
+        let probe = Arc::clone(&self.probe).try_acquire_owned().ok()?;
+        Some(Turn { _probe: Some(probe) })
     }
 
     /// Sends a letter under the id of its notification, so that a second sending is known for the same.
     pub async fn send(
         &self,
+        _: &Turn,
         notification: &Notification,
         address: &str,
         letter: &Letter,
@@ -117,11 +165,19 @@ impl Mailer {
                 letter.text.clone(),
                 letter.html.clone(),
             ))?;
-        let sent = self.transport.send(message).await;
-        *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) =
-            sent.as_ref().err().and_then(complaint);
-        sent?;
-        Ok(())
+        let sent = match tokio::time::timeout(self.patience, self.transport.send(message)).await {
+            Ok(sent) => sent.map(drop).map_err(MailError::Smtp),
+            Err(_) => Err(MailError::Slow(self.patience)),
+        };
+        let complaint = match &sent {
+            Err(MailError::Smtp(error)) => complaint(error),
+            Err(MailError::Slow(_)) => Some(NO_ANSWER.to_owned()),
+            _ => None,
+        };
+        *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = complaint;
+        let slow = matches!(sent, Err(MailError::Slow(_)));
+        self.slow.store(slow, Ordering::Relaxed);
+        sent
     }
 
     /// What is wrong with the mail server or the way to it, as the last message found it.
@@ -150,7 +206,7 @@ fn complaint(error: &smtp::Error) -> Option<String> {
     match error.status() {
         Some(_) if error.is_permanent() => None,
         Some(code) => Some(format!("takes no messages for now (answer {code})")),
-        None if error.is_timeout() => Some("does not answer in time".to_owned()),
+        None if error.is_timeout() => Some(NO_ANSWER.to_owned()),
         None => Some("cannot be reached: check SMTP_URL and whether it is running".to_owned()),
     }
 }

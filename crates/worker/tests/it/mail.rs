@@ -1,13 +1,13 @@
 //! Messages leave once, as far as a mail server lets anybody know.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::notifications::claim_notification;
 use rolecall_domain::ids::NotificationId;
 use rolecall_queue::{JobError, Queue, jobs::SendNotification};
 use rolecall_sandbox::mail::message::Message;
-use rolecall_worker::{ctx::Ctx, handlers::send_notification};
+use rolecall_worker::{ctx::Ctx, handlers::send_notification, mail::Mailer};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -33,6 +33,12 @@ impl World {
         let mut rows = self.notifications().await;
         assert_eq!(rows.len(), 1, "{rows:?}");
         rows.remove(0)
+    }
+
+    fn mailer(&self, patience: Duration) -> Mailer {
+        Mailer::new(&self.mail.smtp_url().into(), "Council <hello@council.example>")
+            .unwrap()
+            .with_patience(patience)
     }
 
     async fn send(&self, ctx: &Arc<Ctx>, notification_id: NotificationId) -> Result<(), JobError> {
@@ -149,8 +155,7 @@ async fn a_mail_server_that_refuses_for_now_gets_it_later_and_once() {
 async fn a_mail_server_that_is_away_gets_it_later() {
     let world = World::start().await;
     let (_, id) = world.welcome_owed().await;
-    let nowhere =
-        rolecall_worker::mail::Mailer::new(&"smtp://127.0.0.1:1".into(), "a@council.example").unwrap();
+    let nowhere = Mailer::new(&"smtp://127.0.0.1:1".into(), "a@council.example").unwrap();
     let cut_off = Arc::new(Ctx {
         mailer: Some(nowhere),
         ..world.another_worker("cut-off")
@@ -159,6 +164,75 @@ async fn a_mail_server_that_is_away_gets_it_later() {
     assert_eq!(world.message().await["state"], "due");
     world.sweep().await;
     assert_eq!(world.mail.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_says_nothing_gets_a_letter_less_and_less_often_and_not_without_end() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    let hasty = Arc::new(Ctx {
+        mailer: Some(world.mailer(Duration::from_millis(100))),
+        ..world.another_worker("hasty")
+    });
+    world.mail.be_silent(u32::MAX);
+    let mut waits = Vec::new();
+    loop {
+        soon(world.send(&hasty, id)).await.unwrap();
+        let complaint = hasty.mailer.as_ref().unwrap().complaint();
+        assert_eq!(complaint.as_deref(), Some("does not answer in time"));
+        let row = world.message().await;
+        if row["state"] == "undeliverable" {
+            break;
+        }
+        assert_eq!(row["state"], "due");
+        assert!(
+            row["last_error"].as_str().unwrap().contains("did not answer"),
+            "{row}"
+        );
+        let again: DateTime<Utc> = row["send_at"].as_str().unwrap().parse().unwrap();
+        waits.push(again - world.now());
+        world.advance(again - world.now());
+    }
+    assert!(waits.is_sorted() && waits[0] < TimeDelta::minutes(1), "{waits:?}");
+    let days = waits.iter().sum::<TimeDelta>().num_days();
+    assert!((1..7).contains(&days), "given up after {days} days");
+    let row = world.message().await;
+    let error = row["last_error"].as_str().unwrap();
+    assert!(
+        error.contains("given up") && error.contains("did not answer"),
+        "{row}"
+    );
+    let letters = world.mail.messages();
+    assert_eq!(letters.len(), waits.len() + 1);
+    assert!(
+        letters
+            .iter()
+            .all(|letter| message_id(letter) == format!("<{id}@council.example>"))
+    );
+}
+
+#[tokio::test]
+async fn while_a_mail_server_is_slow_one_letter_waits_for_it_and_the_others_wait_for_that_one() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    let hasty = Arc::new(Ctx {
+        mailer: Some(world.mailer(Duration::from_millis(100))),
+        ..world.another_worker("hasty")
+    });
+    world.mail.be_silent(1);
+    soon(world.send(&hasty, id)).await.unwrap();
+    let probe = hasty.mailer.as_ref().unwrap().turn().unwrap();
+    soon(world.send(&hasty, id)).await.unwrap();
+    let row = world.message().await;
+    assert_eq!((&row["state"], &row["attempts"]), (&json!("due"), &json!(1)));
+    assert_eq!(world.mail.messages().len(), 1, "it is not tried");
+    drop(probe);
+    soon(world.send(&hasty, id)).await.unwrap();
+    assert_eq!(world.message().await["state"], "sent");
+    assert_eq!(hasty.mailer.as_ref().unwrap().complaint(), None);
+    let free = hasty.mailer.as_ref().unwrap();
+    let turns = (free.turn(), free.turn());
+    assert!(turns.0.is_some() && turns.1.is_some());
 }
 
 #[tokio::test]

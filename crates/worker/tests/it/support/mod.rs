@@ -48,6 +48,7 @@ use rolecall_worker::{
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use crate::support::{
     bot::Bot,
@@ -349,6 +350,7 @@ fn context(
         pump: Pump::new(false),
         retry: RetrySchedule::default(),
         metrics: Metrics::register(&prometheus::Registry::new()).unwrap(),
+        stop: CancellationToken::new(),
     }
 }
 
