@@ -307,6 +307,23 @@ pub async fn set_claimed_until(
     Ok(())
 }
 
+/// Gives a claimed message back untried, to be claimed again at `send_at`.
+pub async fn set_notification_unclaimed(
+    conn: &mut Connection,
+    id: NotificationId,
+    send_at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE notifications SET state = 'due', attempts = attempts - 1, send_at = $2
+         WHERE id = $1 AND state = 'sending'",
+        id.as_uuid(),
+        send_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Notes that a message was sent.
 pub async fn set_notification_sent(
     conn: &mut Connection,
@@ -323,25 +340,26 @@ pub async fn set_notification_sent(
     one_row("notifications", &done)
 }
 
-/// Notes a failed attempt, to be made again at `send_at`; `None` if there is no point.
+/// Notes a failed attempt, to be made again at `send_at`; `None` if there is no point. Nothing happens once
+/// it is known that the message left, or that it cannot.
 pub async fn set_notification_failed(
     conn: &mut Connection,
     id: NotificationId,
     error: &str,
     send_at: Option<DateTime<Utc>>,
 ) -> Result<(), DbError> {
-    let done = sqlx::query!(
+    sqlx::query!(
         "UPDATE notifications
          SET state = CASE WHEN $3::timestamptz IS NULL THEN 'undeliverable' ELSE 'due' END,
              last_error = $2, send_at = $3
-         WHERE id = $1",
+         WHERE id = $1 AND state IN ('due', 'sending')",
         id.as_uuid(),
         error,
         send_at,
     )
     .execute(conn)
     .await?;
-    one_row("notifications", &done)
+    Ok(())
 }
 
 /// Messages whose hint was lost, or whose sender died: past their time. A second hint does no harm:

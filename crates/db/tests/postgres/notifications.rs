@@ -171,7 +171,6 @@ async fn what_was_sent_or_cannot_be_delivered_is_never_claimed_again() {
         2
     );
     assert!(set_notification_sent(&mut tx, id(9), at(1)).await.is_err());
-    assert!(set_notification_failed(&mut tx, id(9), "", None).await.is_err());
 }
 
 #[tokio::test]
@@ -332,9 +331,25 @@ async fn only_a_message_that_is_being_sent_has_attempts_to_note() {
     );
     claim_notification(&mut tx, id(1), at(1), at(60)).await.unwrap();
     assert_eq!(find_attempts(&mut tx, id(1)).await.unwrap(), Some(1));
+    set_notification_failed(&mut tx, id(1), "try later", Some(at(50)))
+        .await
+        .unwrap();
+    assert_eq!(
+        find_attempts(&mut tx, id(1)).await.unwrap(),
+        Some(1),
+        "a copy of it may have left"
+    );
     assert_eq!(find_attempts(&mut tx, id(2)).await.unwrap(), None);
     set_notification_sent(&mut tx, id(1), at(2)).await.unwrap();
     assert_eq!(find_attempts(&mut tx, id(1)).await.unwrap(), None, "it has left");
+    set_notification_failed(&mut tx, id(1), "a copy failed", Some(at(90)))
+        .await
+        .unwrap();
+    assert_eq!(
+        claim_notification(&mut tx, id(1), at(99), at(199)).await.unwrap(),
+        None,
+        "and does not come back"
+    );
 }
 
 #[tokio::test]

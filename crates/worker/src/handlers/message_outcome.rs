@@ -6,7 +6,7 @@ use rolecall_queue::{
     jobs::{MessageOutcome, MessageResult},
 };
 
-use crate::{handlers::SharedCtx, timing::send_again_at};
+use crate::{handlers::SharedCtx, timing::next_try};
 
 /// Notes it with the message. Of a message that is gone, or has left already, there is nothing to note.
 pub async fn run(ctx: SharedCtx, args: MessageOutcome, _: Attempt) -> Result<(), JobError> {
@@ -23,8 +23,8 @@ pub async fn run(ctx: SharedCtx, args: MessageOutcome, _: Attempt) -> Result<(),
             set_notification_failed(&mut tx, id, &refusal, None).await?;
         }
         MessageResult::Failed { message } => {
-            let again = send_again_at(now, attempts);
-            set_notification_failed(&mut tx, id, &message, Some(again)).await?;
+            let (again, words) = next_try(now, attempts, &message);
+            set_notification_failed(&mut tx, id, &words, again).await?;
         }
     }
     tx.commit().await?;

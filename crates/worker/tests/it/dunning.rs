@@ -1,8 +1,11 @@
 //! Messages about a debt: each once, at its time, both ways, with a link to pay; and none that is not
 //! true any more.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
-use rolecall_queue::jobs::MessageResult;
+use rolecall_queue::jobs::{MessageOutcome, MessageResult};
+use rolecall_worker::handlers::message_outcome;
 use serde_json::{Value, json};
 
 use crate::support::{Person, World, plans::GRACE};
@@ -209,4 +212,27 @@ async fn a_bot_that_does_not_answer_is_told_again() {
     world.sweep().await;
     assert_eq!(world.bot().messages.len(), 1);
     assert_eq!(world.by_discord().await[0]["state"], "sent");
+}
+
+#[tokio::test]
+async fn a_message_whose_first_copy_failed_and_whose_second_one_left_is_not_written_again() {
+    let world = World::start().await;
+    world.bot().message_result = Some(MessageResult::Failed {
+        message: "Discord is away".to_owned(),
+    });
+    world.debtor().await;
+    world.bot().message_result = None;
+    let row = world.by_discord().await.remove(0);
+    assert_eq!((&row["state"], &row["attempts"]), (&json!("due"), &json!(1)));
+    // The other copy was under way all the time.
+    let left = MessageOutcome {
+        notification_id: row["id"].as_str().unwrap().parse().unwrap(),
+        result: MessageResult::Sent,
+    };
+    message_outcome::run(Arc::clone(&world.worker), left, world.attempt())
+        .await
+        .unwrap();
+    assert_eq!(world.by_discord().await[0]["state"], "sent");
+    world.sweep().await;
+    assert!(world.bot().messages.is_empty());
 }
