@@ -21,6 +21,9 @@ const LONGEST_REST: TimeDelta = TimeDelta::hours(4);
 /// nobody is told then what was true before.
 const MOST_TRIES: i32 = 30;
 
+/// The bot waits for Discord's rate limits, so it is given longer until it is asked again.
+const HANDED_ON: TimeDelta = TimeDelta::minutes(5);
+
 /// When a message is tried again that could not leave for now and was tried `tries` times, so that a
 /// server that takes messages without saying so gets few of them; `None` once there is no point. And what
 /// is noted with it.
@@ -31,6 +34,12 @@ pub fn next_try(now: DateTime<Utc>, tries: i32, error: &str) -> (Option<DateTime
     } else {
         (None, format!("given up after {tries} tries: {error}"))
     }
+}
+
+/// Until when the bot has a message that was handed to it for the `tries`-th time: each time for longer,
+/// since what it was handed waits for it, and a copy more is a message more to be told from the others.
+pub fn handed_on_until(now: DateTime<Utc>, tries: i32) -> DateTime<Utc> {
+    now + doubled(HANDED_ON, tries).min(LONGEST_REST)
 }
 
 /// The wait after the `times`-th time.
@@ -64,5 +73,12 @@ mod tests {
         assert_eq!(next_try(now, tries, "busy").1, "given up after 30 tries: busy");
         let days = (now - DateTime::<Utc>::UNIX_EPOCH).num_days();
         assert!((3..=4).contains(&days), "{days} days");
+    }
+
+    #[test]
+    fn the_bot_is_asked_again_less_and_less_often() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let waits = [1, 2, 3, 6, 7, 1000].map(|tries| (handed_on_until(now, tries) - now).num_minutes());
+        assert_eq!(waits, [5, 10, 20, 160, 240, 240]);
     }
 }

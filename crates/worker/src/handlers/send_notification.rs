@@ -22,7 +22,7 @@ use crate::{
     ctx::Ctx,
     handlers::SharedCtx,
     mail::{MailError, Mailer, Turn, compose, words_of},
-    timing::{HINT_OVERDUE, next_try},
+    timing::{HINT_OVERDUE, handed_on_until, next_try},
 };
 
 /// A sender that has not renewed its claim for this long is dead: somebody else may send then.
@@ -30,9 +30,6 @@ const CLAIM: Duration = Duration::from_secs(30);
 
 /// How often the claim is renewed while the mail server takes its time.
 const RENEWED_EVERY: Duration = Duration::from_secs(10);
-
-/// The bot waits for Discord's rate limits, so it is given longer until it is asked again.
-const HANDED_ON: Duration = Duration::from_mins(5);
 
 /// How long a letter has to come to its end when the process drains.
 const LAST_MOMENTS: Duration = Duration::from_secs(10);
@@ -83,7 +80,7 @@ async fn note(
     let mut tx = ctx.db.begin().await?;
     match result {
         Ok(Sent::Left) => set_notification_sent(&mut tx, id, now).await?,
-        Ok(Sent::HandedOn) => set_claimed_until(&mut tx, id, now + HANDED_ON).await?,
+        Ok(Sent::HandedOn) => set_claimed_until(&mut tx, id, handed_on_until(now, tries)).await?,
         Ok(Sent::NotTried) => set_notification_unclaimed(&mut tx, id, now + HINT_OVERDUE).await?,
         Err(error) if !error.is_transient() => {
             set_notification_failed(&mut tx, id, &error.to_string(), None).await?;

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use rolecall_queue::jobs::{MessageOutcome, MessageResult};
+use rolecall_queue::{
+    Queue,
+    jobs::{MessageOutcome, MessageResult},
+};
 use rolecall_worker::handlers::message_outcome;
 use serde_json::{Value, json};
 
@@ -235,4 +238,30 @@ async fn a_message_whose_first_copy_failed_and_whose_second_one_left_is_not_writ
     assert_eq!(world.by_discord().await[0]["state"], "sent");
     world.sweep().await;
     assert!(world.bot().messages.is_empty());
+}
+
+#[tokio::test]
+async fn a_bot_that_is_away_is_handed_a_message_less_and_less_often() {
+    let world = World::start().await;
+    let (_, subscription) = world.council_member().await;
+    world.advance(TimeDelta::days(30));
+    world.stripe.fail_payment(&subscription).unwrap();
+    world.deliver_new().await;
+    let mut copies = 0;
+    for _ in 0..24 * 6 {
+        world.run_jobs().await;
+        let bulk = world.redis.take(Queue::RoleCommandsBulk).await;
+        copies += bulk
+            .iter()
+            .filter(|job| job.kind == "send_direct_message")
+            .count();
+        world.advance(TimeDelta::minutes(10));
+        world.cron("due_sweep").await;
+    }
+    assert!((2..=12).contains(&copies), "{copies} copies in a day");
+    // Redis forgets them all, and the message comes all the same.
+    world.redis.flush().await;
+    world.advance(TimeDelta::hours(5));
+    world.sweep().await;
+    assert_eq!(world.bot().messages.len(), 1);
 }
