@@ -154,7 +154,7 @@ async fn converge_object(work: Work<'_>, finding: &Finding) -> Result<(), WorkEr
 async fn rest(work: Work<'_>) -> Result<(), WorkError> {
     let until = work.ctx.clock.now() + REST;
     let mut tx = work.ctx.db.begin().await?;
-    renew_reconcile_claim(&mut tx, work.run.id, &work.ctx.name, until).await?;
+    renew_reconcile_claim(&mut tx, work.run.id, work.claim, until).await?;
     tx.commit().await?;
     Ok(())
 }

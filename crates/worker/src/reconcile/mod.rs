@@ -20,7 +20,7 @@ use rolecall_db::{
         insert_reconcile_run, list_abandoned_reconcile_runs, renew_reconcile_claim, set_reconcile_state,
     },
 };
-use rolecall_domain::{ids::uuid_v7, reconcile::guard::Hold};
+use rolecall_domain::{clock::random_bytes, ids::uuid_v7, reconcile::guard::Hold};
 use rolecall_queue::jobs::Reconcile;
 use uuid::Uuid;
 
@@ -68,13 +68,23 @@ pub(crate) async fn hint_abandoned(ctx: &Ctx) -> Result<usize, WorkError> {
 /// Works on a run as far as it comes, unless somebody else does. Returns what became of it.
 pub async fn work_on(ctx: &Ctx, run_id: Uuid) -> Result<Option<Run>, WorkError> {
     let now = ctx.clock.now();
+    // This process may have taken the run up before, and still be at it.
+    let claim = format!(
+        "{}/{:016x}",
+        ctx.name,
+        u64::from_be_bytes(random_bytes(&*ctx.rng))
+    );
     let mut tx = ctx.db.begin().await?;
-    let claimed = claim_reconcile_run(&mut tx, run_id, &ctx.name, now, now + CLAIM).await?;
+    let claimed = claim_reconcile_run(&mut tx, run_id, &claim, now, now + CLAIM).await?;
     tx.commit().await?;
     let Some(run) = claimed else {
         return Ok(None);
     };
-    let work = Work { ctx, run: &run };
+    let work = Work {
+        ctx,
+        run: &run,
+        claim: &claim,
+    };
     match work.carry_on().await {
         Ok(()) => {}
         // Nobody can say anything to a database that is away; the run is taken up again after its claim.
@@ -104,11 +114,13 @@ pub(crate) fn in_words(run: &Run) -> String {
     }
 }
 
-/// A run in the hands of this worker.
+/// A run in the hands of whoever claimed it.
 #[derive(Clone, Copy)]
 struct Work<'a> {
     ctx: &'a Ctx,
     run: &'a Run,
+    /// The name under which the run was claimed, this time.
+    claim: &'a str,
 }
 
 /// Whether the run is still ours to work on.
@@ -192,8 +204,7 @@ impl Work<'_> {
             error,
         };
         let mut tx = self.ctx.db.begin().await?;
-        let ours =
-            set_reconcile_state(&mut tx, self.run.id, &self.ctx.name, &next, self.ctx.clock.now()).await?;
+        let ours = set_reconcile_state(&mut tx, self.run.id, self.claim, &next, self.ctx.clock.now()).await?;
         tx.commit().await?;
         self.ctx.metrics.count_run(state);
         Ok(if ours { Hands::Ours } else { Hands::Others })
@@ -202,7 +213,7 @@ impl Work<'_> {
     /// Says that the run is being worked on.
     async fn keep(self, conn: &mut Connection) -> Result<Hands, WorkError> {
         let until: DateTime<Utc> = self.ctx.clock.now() + CLAIM;
-        let ours = renew_reconcile_claim(conn, self.run.id, &self.ctx.name, until).await?;
+        let ours = renew_reconcile_claim(conn, self.run.id, self.claim, until).await?;
         Ok(if ours { Hands::Ours } else { Hands::Others })
     }
 

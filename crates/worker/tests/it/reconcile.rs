@@ -13,7 +13,7 @@ use rolecall_db::{
 use rolecall_domain::ids::uuid_v7;
 use rolecall_queue::Queue;
 use rolecall_sandbox::stripe::{
-    faults::{FaultKind, RequestFault},
+    faults::{FaultKind, RequestFault, Snapshot},
     story::Action,
     world::Metadata,
 };
@@ -621,6 +621,36 @@ async fn two_workers_that_work_on_the_same_run_do_it_once() {
         .rows("SELECT detail FROM audit_log WHERE action = 'roles.change' AND detail->'lost' <> '[]'")
         .await;
     assert_eq!(lost.len(), 8, "each person lost their role once");
+}
+
+#[tokio::test]
+async fn who_was_too_slow_with_a_run_leaves_it_to_another_task_of_the_same_process() {
+    let world = World::start().await;
+    world.council_members(2).await;
+    let id = world.request_run(Ask::DryRun).await;
+    let slow = |delay_ms| FaultKind::Slow {
+        delay_ms,
+        snapshot: Snapshot::Before,
+    };
+    let work = || {
+        let ctx = Arc::clone(&world.worker);
+        async move { work_on(&ctx, id).await.unwrap() }
+    };
+    let mut working = JoinSet::new();
+    for delay_ms in [300, 2_000] {
+        world.fault(LIST, 1, slow(delay_ms));
+    }
+    working.spawn(work());
+    until(async || world.run(id).await.state == RunState::Reading).await;
+    world.advance(TimeDelta::minutes(1));
+    working.spawn(work());
+    for (state, why) in [
+        (RunState::Reading, "the second is still at it"),
+        (RunState::Done, "the second has done it"),
+    ] {
+        let run = soon(working.join_next()).await.unwrap().unwrap();
+        assert_eq!(run.map(|run| run.state), Some(state), "{why}");
+    }
 }
 
 #[tokio::test]
