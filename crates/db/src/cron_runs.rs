@@ -24,7 +24,8 @@ pub struct CronRun {
     pub outcome: Option<String>,
 }
 
-/// Claims a tick. Says whether it is ours: exactly one worker gets it.
+/// Claims a tick. Says whether it is ours: exactly one worker gets it. A run that began in the future is
+/// one of before the clock was set back; it is taken over, or the job would rest for as long as that was.
 pub async fn insert_tick(
     conn: &mut Connection,
     id: Uuid,
@@ -36,7 +37,10 @@ pub async fn insert_tick(
     let done = sqlx::query!(
         "INSERT INTO cron_runs (id, job, scheduled_for, manual, state, worker, started_at)
          VALUES ($1, $2, $3, false, 'running', $4, $5)
-         ON CONFLICT (job, scheduled_for) WHERE NOT manual DO NOTHING",
+         ON CONFLICT (job, scheduled_for) WHERE NOT manual DO UPDATE
+         SET id = excluded.id, state = 'running', worker = excluded.worker, started_at = excluded.started_at,
+             finished_at = NULL, outcome = NULL
+         WHERE cron_runs.started_at > $5 + interval '1 minute'",
         id,
         job,
         scheduled_for,
@@ -85,14 +89,14 @@ pub async fn start_manual_run(
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes how a run ended.
+/// Notes how a run ended. Says whether there was such a run: a tick may have been taken over.
 pub async fn finish_run(
     conn: &mut Connection,
     id: Uuid,
     succeeded: bool,
     outcome: &str,
     now: DateTime<Utc>,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let done = sqlx::query!(
         "UPDATE cron_runs SET state = $2, outcome = $3, finished_at = $4 WHERE id = $1",
         id,
@@ -102,7 +106,7 @@ pub async fn finish_run(
     )
     .execute(conn)
     .await?;
-    one_row("cron_runs", &done)
+    Ok(done.rows_affected() == 1)
 }
 
 /// One run.

@@ -1,8 +1,11 @@
 //! `cron_runs`: a tick belongs to one worker.
 
-use rolecall_db::cron_runs::{
-    delete_runs_before, find_run, finish_run, insert_manual_run, insert_tick, list_last_runs,
-    start_manual_run,
+use rolecall_db::{
+    Transaction,
+    cron_runs::{
+        delete_runs_before, find_run, finish_run, insert_manual_run, insert_tick, list_last_runs,
+        start_manual_run,
+    },
 };
 
 use crate::support::{TestDb, at, at_once, uuid};
@@ -57,6 +60,38 @@ async fn another_job_another_tick_and_a_run_by_hand_do_not_take_the_claim() {
 }
 
 #[tokio::test]
+async fn a_tick_that_was_run_before_the_clock_was_set_back_is_taken_over() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let claim = async |tx: &mut Transaction, n: u32, now: i64| {
+        insert_tick(tx, uuid(n), "reconcile", at(0), "w", at(now))
+            .await
+            .unwrap()
+    };
+    assert!(claim(&mut tx, 1, 3_600).await);
+    assert!(
+        !claim(&mut tx, 2, 3_540).await,
+        "the clocks of two workers may differ a little"
+    );
+    assert!(claim(&mut tx, 3, 3_539).await);
+    assert!(!claim(&mut tx, 4, 3_539).await, "and once");
+    assert!(
+        !finish_run(&mut tx, uuid(1), true, "", at(3_601)).await.unwrap(),
+        "it is not theirs any more"
+    );
+    assert!(
+        finish_run(&mut tx, uuid(3), true, "done", at(3_540))
+            .await
+            .unwrap()
+    );
+    let run = find_run(&mut tx, uuid(3)).await.unwrap().unwrap();
+    assert_eq!(
+        (run.state.as_str(), run.started_at, run.finished_at),
+        ("succeeded", Some(at(3_539)), Some(at(3_540)))
+    );
+}
+
+#[tokio::test]
 async fn a_run_by_hand_is_started_and_finished_under_its_own_id() {
     let db = TestDb::new().await;
     let mut tx = db.begin().await;
@@ -91,7 +126,7 @@ async fn a_run_by_hand_is_started_and_finished_under_its_own_id() {
         ("requested", None, None)
     );
     assert_eq!(find_run(&mut tx, uuid(3)).await.unwrap(), None);
-    assert!(finish_run(&mut tx, uuid(3), true, "", at(5)).await.is_err());
+    assert!(!finish_run(&mut tx, uuid(3), true, "", at(5)).await.unwrap());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rolecall_worker::{
     cron::{self, ticker},
     handlers::run_cron,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -187,4 +187,37 @@ async fn grace_expiry_converges_only_those_whose_time_has_come() {
     world.advance(TimeDelta::days(7));
     assert_eq!(world.cron("grace_expiry").await, "1 people converged");
     assert_eq!(world.cron("grace_expiry").await, "0 people converged");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_does_not_stop_the_jobs() {
+    let world = World::start().await;
+    let job = cron::find("due_sweep").unwrap();
+    let tick = job.tick_before(world.now()) + job.every;
+    // It was this tick before, an hour ago by the world's time and an hour from now by the clock.
+    let mut tx = world.worker.db.begin().await.unwrap();
+    let id = uuid_v7(world.now(), &*world.rng);
+    let then = world.now() + TimeDelta::hours(1);
+    assert!(
+        insert_tick(&mut tx, id, job.name, tick, "worker-0", then)
+            .await
+            .unwrap()
+    );
+    tx.commit().await.unwrap();
+    let stop = CancellationToken::new();
+    let mut tickers = JoinSet::new();
+    tickers.spawn(ticker::run(Arc::clone(&world.worker), stop.clone()));
+    tokio::task::yield_now().await;
+    world.advance(tick - world.now());
+    let runs = world.finished_sweeps(1).await;
+    stop.cancel();
+    soon(tickers.join_all()).await;
+    assert_eq!(
+        (runs.len(), &runs[0]["state"]),
+        (1, &json!("succeeded")),
+        "{runs:?}"
+    );
+    // Who ran it first has nothing to note any more.
+    cron::run_and_note(&world.worker, job, id).await.unwrap();
+    assert_eq!(world.finished_sweeps(1).await, runs);
 }
