@@ -1,6 +1,6 @@
 //! What was seen of people and servers in Discord, kept beside what should be.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
     breakers::{Breaker, close_breakers, list_breakers, open_breaker},
@@ -9,11 +9,18 @@ use rolecall_db::{
         GuildState, MemberGuild, Observation, lock_member_guild, set_converge_due_in_guild, set_observed,
     },
     member_roles::{MemberRole, Provenance, delete_settled, list_member_roles, set_role_observed},
+    members::set_converge_due,
 };
-use rolecall_domain::ids::{DiscordUserId, GuildId, MemberId, RoleId};
+use rolecall_domain::{
+    ids::{DiscordUserId, GuildId, MemberId, RoleId},
+    trigger::Trigger,
+};
 use rolecall_queue::jobs::{GuildObserved, RoleOutcome, RoleResult};
 
 use crate::{error::WorkError, timing::send_again_at};
+
+/// By so much the clocks of two machines may differ, or a look be late, without anybody wondering.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(10);
 
 /// Somebody as they were seen in a server.
 pub struct Sighting<'a> {
@@ -40,7 +47,13 @@ pub async fn outcome(
         return Ok(None);
     }
     let newest = outcome.revision >= row.revision;
-    let stale = is_stale(&row, outcome.at);
+    let at = no_later_than(now, outcome.at);
+    let stale = match age(&row, outcome.at, now) {
+        Age::New => false,
+        Age::Old => true,
+        // The first word of a new holder of the lease looked later, whatever its clock says.
+        Age::Doubtful => fence <= row.fence,
+    };
     if !newest && stale {
         return Ok(None);
     }
@@ -97,7 +110,7 @@ pub async fn outcome(
         },
         join_wanted,
         screening_pending: pending,
-        observed_at: row.observed_at.map_or(outcome.at, |known| known.max(outcome.at)),
+        observed_at: row.observed_at.filter(|_| stale).unwrap_or(at),
         fence,
         send_at: (state == GuildState::Due).then(|| send_again_at(now, row.sends)),
     };
@@ -114,12 +127,15 @@ pub async fn seen(
     guild_id: GuildId,
     user_id: DiscordUserId,
     sighting: &Sighting<'_>,
+    now: DateTime<Utc>,
 ) -> Result<(), WorkError> {
     let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
         return Ok(());
     };
-    if is_stale(&row, sighting.at) {
-        return Ok(());
+    match age(&row, sighting.at, now) {
+        Age::New => {}
+        Age::Old => return Ok(()),
+        Age::Doubtful => return look_again(conn, &row, now).await,
     }
     let roles = list_member_roles(conn, guild_id, user_id).await?;
     keep_roles(conn, &row, roles, sighting.roles, None).await?;
@@ -129,7 +145,14 @@ pub async fn seen(
     } else {
         row.state
     };
-    keep(conn, &row, state, sighting.pending, sighting.at).await
+    keep(
+        conn,
+        &row,
+        state,
+        sighting.pending,
+        no_later_than(now, sighting.at),
+    )
+    .await
 }
 
 /// Keeps that somebody left. Returns who, if we know them.
@@ -138,12 +161,18 @@ pub async fn gone(
     guild_id: GuildId,
     user_id: DiscordUserId,
     at: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Option<MemberId>, WorkError> {
     let Some(row) = lock_member_guild(conn, guild_id, user_id).await? else {
         return Ok(None);
     };
-    if is_stale(&row, at) {
-        return Ok(None);
+    match age(&row, at, now) {
+        Age::New => {}
+        Age::Old => return Ok(None),
+        Age::Doubtful => {
+            look_again(conn, &row, now).await?;
+            return Ok(None);
+        }
     }
     let roles = list_member_roles(conn, guild_id, user_id).await?;
     let settled = keep_roles(conn, &row, roles, &[], None).await?;
@@ -152,7 +181,7 @@ pub async fn gone(
         join_wanted: false,
         ..row
     };
-    keep(conn, &row, absent(&settled), false, at).await?;
+    keep(conn, &row, absent(&settled), false, no_later_than(now, at)).await?;
     if row.state != GuildState::Due {
         delete_settled(conn, guild_id, user_id).await?;
     }
@@ -167,7 +196,7 @@ pub async fn guild(
     observed_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<u64, WorkError> {
-    if !upsert_guild_snapshot(conn, guild, observed_at).await? {
+    if !upsert_guild_snapshot(conn, guild, no_later_than(now, observed_at)).await? {
         return Ok(0);
     }
     let open = list_breakers(conn, guild.guild_id).await?;
@@ -194,9 +223,34 @@ pub async fn guild(
     Ok(set_converge_due_in_guild(conn, guild.guild_id, &states, now).await?)
 }
 
-/// A look that tells less than what is known already.
-fn is_stale(row: &MemberGuild, at: DateTime<Utc>) -> bool {
-    row.observed_at.is_some_and(|known| at < known)
+/// How a look stands to what is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// It tells more.
+    New,
+    /// It tells less.
+    Old,
+    /// It is older by so much that the clock of the bot may be what is behind.
+    Doubtful,
+}
+
+/// The times of looks are those of bots, whose clocks may differ. What was known later than now was never.
+fn age(row: &MemberGuild, at: DateTime<Utc>, now: DateTime<Utc>) -> Age {
+    match row.observed_at.filter(|known| *known <= now + CLOCKS_DIFFER) {
+        Some(known) if at < known - CLOCKS_DIFFER => Age::Doubtful,
+        Some(known) if at < known => Age::Old,
+        _ => Age::New,
+    }
+}
+
+/// A time by a bot's clock, if that is not ahead.
+fn no_later_than(now: DateTime<Utc>, at: DateTime<Utc>) -> DateTime<Utc> {
+    if at > now + CLOCKS_DIFFER { now } else { at }
+}
+
+/// Has the bot look at somebody, where it cannot be told which of two looks was the later one.
+async fn look_again(conn: &mut Connection, row: &MemberGuild, now: DateTime<Utc>) -> Result<(), WorkError> {
+    Ok(set_converge_due(conn, row.member_id, Trigger::GuildMended, now).await?)
 }
 
 /// The bot's answer to a command: what decides who gave a role.

@@ -30,8 +30,10 @@ pub async fn joined(ctx: SharedCtx, args: MemberJoined, attempt: Attempt) -> Res
 
 /// Somebody left a server: what they have there is nothing now.
 pub async fn left(ctx: SharedCtx, args: MemberLeft, attempt: Attempt) -> Result<(), JobError> {
+    let (at, now) = (attempt.enqueued_at, ctx.clock.now());
     let mut tx = ctx.db.begin().await?;
-    let member_id = observe::gone(&mut tx, args.guild_id, args.user_id, attempt.enqueued_at).await?;
+    lock(&mut tx, args.user_id).await?;
+    let member_id = observe::gone(&mut tx, args.guild_id, args.user_id, at, now).await?;
     tx.commit().await?;
     if let Some(member_id) = member_id {
         ctx.member_changed(member_id).await;
@@ -72,8 +74,9 @@ async fn sighted(
     let Some(member_id) = lock(&mut tx, user_id).await? else {
         return Ok(());
     };
-    observe::seen(&mut tx, guild_id, user_id, sighting).await?;
-    let converged = converge(&mut tx, ctx, member_id, trigger, ctx.clock.now()).await?;
+    let now = ctx.clock.now();
+    observe::seen(&mut tx, guild_id, user_id, sighting, now).await?;
+    let converged = converge(&mut tx, ctx, member_id, trigger, now).await?;
     tx.commit().await?;
     ctx.tell(converged).await;
     Ok(())

@@ -7,7 +7,7 @@ use rolecall_db::{breakers::list_breakers, member_guilds::GuildState};
 use rolecall_domain::{ids::DiscordUserId, trigger::Trigger};
 use rolecall_queue::{
     Attempt,
-    jobs::{GuildObserved, MemberRolesChanged, ObservedRole, RoleOutcome, RoleResult},
+    jobs::{GuildObserved, MemberLeft, MemberRolesChanged, ObservedRole, RoleOutcome, RoleResult},
 };
 use rolecall_worker::handlers;
 
@@ -188,6 +188,88 @@ async fn a_stale_sighting_does_not_overwrite_a_newer_one() {
         .unwrap();
     assert_eq!(world.state(&person).await, Some(GuildState::InSync));
     assert!(world.commands().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_sighting_that_only_the_clock_of_another_bot_makes_old_leads_to_another_look() {
+    let world = World::start().await;
+    let (person, _) = world.council_member().await;
+    // The bot that takes over has a clock that is behind.
+    let behind = Attempt {
+        enqueued_at: world.now() - TimeDelta::minutes(10),
+        ..world.attempt()
+    };
+    world.bot().roles_mut(person.key()).clear();
+    let args = MemberRolesChanged {
+        guild_id: guild(),
+        user_id: person.user,
+        roles: Vec::new(),
+        pending: false,
+    };
+    handlers::discord_events::roles_changed(Arc::clone(&world.worker), args, behind)
+        .await
+        .unwrap();
+    let command = world.commands().await.pop().expect("it is looked at");
+    let outcomes = world
+        .bot()
+        .carry_out(&command, world.now() - TimeDelta::minutes(10));
+    for outcome in outcomes {
+        world.tell(RoleOutcome { fence: 9, ..outcome }).await;
+    }
+    assert_eq!(world.roles(&person), [member_role()].into());
+    assert_eq!(world.state(&person).await, Some(GuildState::InSync));
+    let row = world.row(&person).await.unwrap();
+    assert_eq!(row.observed_at, Some(world.now() - TimeDelta::minutes(10)));
+}
+
+#[tokio::test]
+async fn a_departure_that_only_the_clock_of_another_bot_makes_old_leads_to_another_look() {
+    let world = World::start().await;
+    let (person, _) = world.council_member().await;
+    let behind = Attempt {
+        enqueued_at: world.now() - TimeDelta::minutes(10),
+        ..world.attempt()
+    };
+    world.bot().remove(person.key());
+    let args = MemberLeft {
+        guild_id: guild(),
+        user_id: person.user,
+    };
+    handlers::discord_events::left(Arc::clone(&world.worker), args, behind)
+        .await
+        .unwrap();
+    world.sweep().await;
+    assert_eq!(world.state(&person).await, Some(GuildState::WaitingForMember));
+}
+
+#[tokio::test]
+async fn a_bot_whose_clock_is_ahead_hides_nothing_that_comes_after() {
+    let world = World::start().await;
+    let (person, _) = world.council_member().await;
+    let ahead = Attempt {
+        enqueued_at: world.now() + TimeDelta::hours(1),
+        ..world.attempt()
+    };
+    let args = MemberRolesChanged {
+        guild_id: guild(),
+        user_id: person.user,
+        roles: vec![member_role()],
+        pending: false,
+    };
+    handlers::discord_events::roles_changed(Arc::clone(&world.worker), args, ahead)
+        .await
+        .unwrap();
+    assert_eq!(
+        world.row(&person).await.unwrap().observed_at,
+        Some(world.now()),
+        "nothing was seen later than now"
+    );
+    world.advance(TimeDelta::seconds(1));
+    world.bot().roles_mut(person.key()).clear();
+    world.tell_roles(&person).await;
+    world.settle().await;
+    assert_eq!(world.roles(&person), [member_role()].into());
+    assert_eq!(world.state(&person).await, Some(GuildState::InSync));
 }
 
 #[tokio::test]
