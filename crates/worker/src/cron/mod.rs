@@ -11,6 +11,8 @@ mod stale_subscriptions;
 mod stripe_events_sweep;
 pub mod ticker;
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use rolecall_db::cron_runs::finish_run;
@@ -94,20 +96,71 @@ pub fn names() -> String {
     JOBS.iter().map(|job| job.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs a job that was claimed, and notes how it ended. A failure is noted, not passed on: the next
+/// What the process lets a job have that runs when it is told to stop: a short one ends by itself.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
+/// What is noted with a run that its process interrupted.
+const INTERRUPTED: &str = "interrupted: its worker was stopped; what it had done is done";
+
+/// How a run went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It came to its end, well or not.
+    ByItself,
+    /// The process stops. Whatever a job does it does in steps that each stand alone, so it may end anywhere.
+    Interrupted,
+}
+
+/// Runs a job whose tick was claimed, and notes how it ended. A failure is noted, not passed on: the next
 /// tick is the retry.
 pub async fn run_and_note(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<(), WorkError> {
-    let result = (job.run)(ctx).await;
-    let (succeeded, outcome) = match result {
-        Ok(outcome) => (true, outcome),
-        Err(error) => {
-            tracing::error!(cron.job = job.name, %error, "a recurring job failed; its next tick tries again");
-            (false, error.to_string())
+    if run(ctx, job, run_id).await? == Ended::Interrupted {
+        note(ctx, job, run_id, false, INTERRUPTED).await?;
+    }
+    Ok(())
+}
+
+/// Runs a job that somebody asked for, and notes how it ended, unless it was interrupted: then another
+/// worker begins it anew.
+pub async fn run_by_hand(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<Ended, WorkError> {
+    run(ctx, job, run_id).await
+}
+
+async fn run(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<Ended, WorkError> {
+    let result = tokio::select! {
+        biased;
+        result = (job.run)(ctx) => result,
+        () = ctx.time_is_up(LAST_MOMENTS) => {
+            tracing::info!(cron.job = job.name, "a recurring job is interrupted, because its worker stops");
+            return Ok(Ended::Interrupted);
         }
     };
+    match result {
+        Ok(outcome) => note(ctx, job, run_id, true, &outcome).await?,
+        Err(error) => {
+            tracing::error!(cron.job = job.name, %error, "a recurring job failed; its next tick tries again");
+            note(ctx, job, run_id, false, &error.to_string()).await?;
+        }
+    }
+    Ok(Ended::ByItself)
+}
+
+async fn note(
+    ctx: &Ctx,
+    job: &CronJob,
+    run_id: Uuid,
+    succeeded: bool,
+    outcome: &str,
+) -> Result<(), WorkError> {
     let mut tx = ctx.db.begin().await?;
-    finish_run(&mut tx, run_id, succeeded, &outcome, ctx.clock.now()).await?;
+    let ours = finish_run(&mut tx, run_id, succeeded, outcome, ctx.clock.now()).await?;
     tx.commit().await?;
+    if !ours {
+        tracing::info!(
+            cron.job = job.name,
+            "the row of a run is gone: its tick was taken over after the clock was set back"
+        );
+    }
     Ok(())
 }
 

@@ -51,8 +51,7 @@ async fn claim_and_run(
     let ours = insert_tick(&mut tx, run_id, job.name, tick, &ctx.name, now).await?;
     tx.commit().await?;
     if ours {
-        run_and_note(ctx, job, run_id).await
-    } else {
-        Ok(())
+        run_and_note(ctx, job, run_id).await?;
     }
+    Ok(())
 }

@@ -1,9 +1,17 @@
 //! `run_cron`: a recurring job is run because staff asked for it.
 
+use std::time::Duration;
+
 use rolecall_db::cron_runs::start_manual_run;
 use rolecall_queue::{Attempt, JobError, jobs::RunCron};
 
-use crate::{cron, handlers::SharedCtx};
+use crate::{
+    cron::{self, Ended},
+    handlers::SharedCtx,
+};
+
+/// After so long another worker takes up what this one was stopped in.
+const FOR_ANOTHER: Duration = Duration::from_secs(1);
 
 /// Runs the job once for this request.
 pub async fn run(ctx: SharedCtx, args: RunCron, _: Attempt) -> Result<(), JobError> {
@@ -18,7 +26,10 @@ pub async fn run(ctx: SharedCtx, args: RunCron, _: Attempt) -> Result<(), JobErr
     let started = start_manual_run(&mut tx, args.run_id, &ctx.name, ctx.clock.now()).await?;
     tx.commit().await?;
     if started {
-        cron::run_and_note(&ctx, job, args.run_id).await?;
+        let ended = cron::run_by_hand(&ctx, job, args.run_id).await?;
+        if ended == Ended::Interrupted {
+            return Err(JobError::Snooze(FOR_ANOTHER));
+        }
     }
     Ok(())
 }

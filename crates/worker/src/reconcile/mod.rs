@@ -85,7 +85,12 @@ pub async fn work_on(ctx: &Ctx, run_id: Uuid) -> Result<Option<Run>, WorkError> 
         run: &run,
         claim: &claim,
     };
-    match work.carry_on().await {
+    let carried = tokio::select! {
+        biased;
+        carried = work.carry_on() => carried,
+        () = ctx.stop.cancelled() => work.let_go().await,
+    };
+    match carried {
         Ok(()) => {}
         // Nobody can say anything to a database that is away; the run is taken up again after its claim.
         Err(WorkError::Db(error)) if error.is_outage() => return Err(error.into()),
@@ -107,6 +112,7 @@ pub(crate) fn in_words(run: &Run) -> String {
     match run.state {
         RunState::Held => format!("held: {}; {seen}", run.hold_reasons.join("; ")),
         RunState::Failed => format!("failed: {}", run.error.as_deref().unwrap_or("unknown")),
+        RunState::Reading | RunState::Applying => format!("left to whoever takes it up next; {seen}"),
         _ => format!(
             "{seen}: {} mended, {} for the owner, {} failed",
             figures.applied, figures.noted, figures.failed
@@ -221,6 +227,15 @@ impl Work<'_> {
     async fn refresh(self) -> Result<(), WorkError> {
         let mut tx = self.ctx.db.begin().await?;
         self.keep(&mut tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Leaves the run to another worker at once: this one stops.
+    async fn let_go(self) -> Result<(), WorkError> {
+        tracing::info!(reconcile.run_id = %self.run.id, "a sweep of Stripe is left to another worker, because this one stops");
+        let mut tx = self.ctx.db.begin().await?;
+        renew_reconcile_claim(&mut tx, self.run.id, self.claim, self.ctx.clock.now()).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -190,6 +190,42 @@ async fn grace_expiry_converges_only_those_whose_time_has_come() {
 }
 
 #[tokio::test]
+async fn a_run_by_hand_whose_worker_stops_is_done_by_another() {
+    let world = World::start().await;
+    let stopping = Arc::new(world.another_worker("worker-stopping"));
+    world.fault("/v1/events", 1, FaultKind::Hang { applied: false });
+    let args = world.request("stripe_events_sweep").await;
+    let running = run_cron::run(Arc::clone(&stopping), args.clone(), world.attempt());
+    stopping.stop.cancel();
+    let result = soon(running).await;
+    assert!(matches!(result, Err(JobError::Snooze(_))), "{result:?}");
+    assert_eq!(world.run_state(args.run_id).await.0, "running");
+    world.run_by_hand(args.clone()).await.unwrap();
+    assert_eq!(world.run_state(args.run_id).await.0, "succeeded");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_does_not_wait_for_the_end_of_a_long_job() {
+    let world = World::start().await;
+    let ctx = Arc::new(world.another_worker("worker-stopping"));
+    world.fault("/v1/events", 9, FaultKind::Hang { applied: false });
+    let mut tickers = JoinSet::new();
+    tickers.spawn(ticker::run(Arc::clone(&ctx), ctx.stop.clone()));
+    tokio::task::yield_now().await;
+    world.advance(TimeDelta::minutes(5));
+    let runs = "SELECT to_jsonb(t) FROM cron_runs t WHERE job = 'stripe_events_sweep'";
+    until(async || !world.rows(runs).await.is_empty()).await;
+    ctx.stop.cancel();
+    soon(tickers.join_all()).await;
+    let rows = world.rows(runs).await;
+    assert_eq!((rows.len(), &rows[0]["state"]), (1, &json!("failed")), "{rows:?}");
+    assert!(
+        rows[0]["outcome"].as_str().unwrap().contains("interrupted"),
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_back_does_not_stop_the_jobs() {
     let world = World::start().await;
     let job = cron::find("due_sweep").unwrap();
