@@ -33,18 +33,6 @@ pub async fn set_swept_to(
     Ok(())
 }
 
-/// Stripe's time of the oldest event of this mode that was ever kept.
-pub async fn find_oldest_event_time(
-    conn: &mut Connection,
-    livemode: bool,
-) -> Result<Option<DateTime<Utc>>, DbError> {
-    Ok(
-        sqlx::query_scalar!("SELECT min(occurred_at) FROM inbox WHERE livemode = $1", livemode)
-            .fetch_one(conn)
-            .await?,
-    )
-}
-
 /// Which of these events the inbox has.
 pub async fn list_known_events(
     conn: &mut Connection,

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use rolecall_db::{
     Transaction,
-    event_sweeps::{
-        find_oldest_event_time, find_swept_to, insert_missing_events, list_known_events, set_swept_to,
-    },
+    event_sweeps::{find_swept_to, insert_missing_events, list_known_events, set_swept_to},
     inbox::{InboxState, NewInboxEvent, find_event, find_seen},
     inbox_line::set_events_finished,
 };
@@ -85,18 +83,6 @@ async fn only_what_is_missing_is_taken_in_and_word_for_word() {
     }
     assert_eq!(take_in(&mut tx, &[], false, 2).await, set(&[]));
     assert_eq!(list_known_events(&mut tx, &[]).await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn the_oldest_event_is_told_by_mode() {
-    let db = TestDb::new().await;
-    let mut tx = db.begin().await;
-    assert_eq!(find_oldest_event_time(&mut tx, false).await.unwrap(), None);
-    take_in(&mut tx, &["evt_1"], false, 7).await;
-    take_in(&mut tx, &["evt_2"], false, 3).await;
-    take_in(&mut tx, &["evt_3"], true, 1).await;
-    assert_eq!(find_oldest_event_time(&mut tx, false).await.unwrap(), Some(at(3)));
-    assert_eq!(find_oldest_event_time(&mut tx, true).await.unwrap(), Some(at(1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

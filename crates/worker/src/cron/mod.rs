@@ -26,7 +26,15 @@ pub struct CronJob {
     pub name: &'static str,
     /// How often it runs; ticks are multiples of this since 1970.
     pub every: TimeDelta,
-    run: for<'a> fn(&'a Ctx) -> BoxFuture<'a, Result<String, WorkError>>,
+    run: for<'a> fn(&'a Ctx, Asked) -> BoxFuture<'a, Result<String, WorkError>>,
+}
+
+/// Who asked for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ByClock,
+    /// Somebody who wants to be sure.
+    ByHand,
 }
 
 impl std::fmt::Debug for CronJob {
@@ -52,37 +60,37 @@ pub static JOBS: [CronJob; 7] = [
     CronJob {
         name: "due_sweep",
         every: TimeDelta::seconds(10),
-        run: |ctx| Box::pin(due_sweep::run(ctx)),
+        run: |ctx, _| Box::pin(due_sweep::run(ctx)),
     },
     CronJob {
         name: "grace_expiry",
         every: TimeDelta::seconds(30),
-        run: |ctx| Box::pin(grace_expiry::run(ctx)),
+        run: |ctx, _| Box::pin(grace_expiry::run(ctx)),
     },
     CronJob {
         name: "reconcile",
         every: TimeDelta::hours(6),
-        run: |ctx| Box::pin(reconcile::run(ctx)),
+        run: |ctx, _| Box::pin(reconcile::run(ctx)),
     },
     CronJob {
         name: "retention",
         every: TimeDelta::hours(1),
-        run: |ctx| Box::pin(retention::run(ctx)),
+        run: |ctx, _| Box::pin(retention::run(ctx)),
     },
     CronJob {
         name: "setup_check",
         every: TimeDelta::minutes(15),
-        run: |ctx| Box::pin(setup_check::run(ctx)),
+        run: |ctx, _| Box::pin(setup_check::run(ctx)),
     },
     CronJob {
         name: "stale_subscriptions",
         every: TimeDelta::hours(1),
-        run: |ctx| Box::pin(stale_subscriptions::run(ctx)),
+        run: |ctx, _| Box::pin(stale_subscriptions::run(ctx)),
     },
     CronJob {
         name: "stripe_events_sweep",
         every: TimeDelta::minutes(5),
-        run: |ctx| Box::pin(stripe_events_sweep::run(ctx)),
+        run: |ctx, asked| Box::pin(stripe_events_sweep::run(ctx, asked == Asked::ByHand)),
     },
 ];
 
@@ -114,7 +122,7 @@ pub enum Ended {
 /// Runs a job whose tick was claimed, and notes how it ended. A failure is noted, not passed on: the next
 /// tick is the retry.
 pub async fn run_and_note(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<(), WorkError> {
-    if run(ctx, job, run_id).await? == Ended::Interrupted {
+    if run(ctx, job, run_id, Asked::ByClock).await? == Ended::Interrupted {
         note(ctx, job, run_id, false, INTERRUPTED).await?;
     }
     Ok(())
@@ -123,13 +131,13 @@ pub async fn run_and_note(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<(), 
 /// Runs a job that somebody asked for, and notes how it ended, unless it was interrupted: then another
 /// worker begins it anew.
 pub async fn run_by_hand(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<Ended, WorkError> {
-    run(ctx, job, run_id).await
+    run(ctx, job, run_id, Asked::ByHand).await
 }
 
-async fn run(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<Ended, WorkError> {
+async fn run(ctx: &Ctx, job: &CronJob, run_id: Uuid, asked: Asked) -> Result<Ended, WorkError> {
     let result = tokio::select! {
         biased;
-        result = (job.run)(ctx) => result,
+        result = (job.run)(ctx, asked) => result,
         () = ctx.time_is_up(LAST_MOMENTS) => {
             tracing::info!(cron.job = job.name, "a recurring job is interrupted, because its worker stops");
             return Ok(Ended::Interrupted);

@@ -9,9 +9,7 @@ use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
-    event_sweeps::{
-        find_oldest_event_time, find_swept_to, insert_missing_events, list_known_events, set_swept_to,
-    },
+    event_sweeps::{find_swept_to, insert_missing_events, list_known_events, set_swept_to},
     inbox::NewInboxEvent,
 };
 use rolecall_domain::ids::StripeEventId;
@@ -34,14 +32,11 @@ const STRETCH: TimeDelta = TimeDelta::days(1);
 /// Stripe lists nothing older.
 pub(super) const KEPT_BY_STRIPE: TimeDelta = TimeDelta::days(30);
 
-/// The first sweep of an installation that has no events yet goes back so far: what a customer did before is
-/// for an import, and not for a sweep of what was missed.
-const FIRST_LOOK_BACK: TimeDelta = TimeDelta::days(1);
-
+/// Compares what is new in Stripe's list, or all of it: the first time, and if somebody asks for it by hand.
 /// Times here are Stripe's: what is to be swept next does not depend on our clock.
-pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
+pub(super) async fn run(ctx: &Ctx, all: bool) -> Result<String, WorkError> {
     let mut tally = Tally::default();
-    let swept = sweep(ctx, &mut tally).await;
+    let swept = sweep(ctx, all, &mut tally).await;
     ctx.metrics
         .swept_events
         .inc_by(u64::try_from(tally.taken_in).unwrap_or(u64::MAX));
@@ -54,24 +49,25 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     swept.map(|()| tally.to_string())
 }
 
-async fn sweep(ctx: &Ctx, tally: &mut Tally) -> Result<(), WorkError> {
-    let Some(since) = begin(ctx).await? else {
-        return Ok(());
-    };
+async fn sweep(ctx: &Ctx, all: bool, tally: &mut Tally) -> Result<(), WorkError> {
+    let since = if all { None } else { swept_to(ctx).await? };
     let filter = EventFilter {
-        created_since: Some(since),
+        created_since: since.map(|swept_to| swept_to - OVERLAP),
         ..EventFilter::default()
     };
     let first = ctx.stripe.list_events(&filter, &EventCursor::Newest).await?;
     let Some(newest) = newest(&first) else {
         return Ok(());
     };
-    if newest - since <= STRETCH {
+    let oldest = newest - KEPT_BY_STRIPE;
+    let since = filter.created_since.map_or(oldest, |since| since.max(oldest));
+    let is_whole_list = filter.created_since.is_none() && !first.has_more;
+    if is_whole_list || newest - since <= STRETCH {
         walk(ctx, &filter, first, tally).await?;
         return note(ctx, newest).await;
     }
     drop(first);
-    for stretch in stretches(since.max(newest - KEPT_BY_STRIPE), newest) {
+    for stretch in stretches(since, newest) {
         let page = ctx.stripe.list_events(&stretch, &EventCursor::Newest).await?;
         walk(ctx, &stretch, page, tally).await?;
         note(ctx, stretch.created_before.unwrap_or(newest)).await?;
@@ -79,21 +75,12 @@ async fn sweep(ctx: &Ctx, tally: &mut Tally) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// From when on to compare; `None` when Stripe has never made an event.
-async fn begin(ctx: &Ctx) -> Result<Option<DateTime<Utc>>, WorkError> {
+/// Up to when all has been compared; `None` before the first time.
+async fn swept_to(ctx: &Ctx) -> Result<Option<DateTime<Utc>>, WorkError> {
     let mut tx = ctx.db.begin().await?;
     let swept_to = find_swept_to(&mut tx, ctx.livemode).await?;
-    let oldest = find_oldest_event_time(&mut tx, ctx.livemode).await?;
     tx.commit().await?;
-    if let Some(swept_to) = swept_to {
-        return Ok(Some(swept_to - OVERLAP));
-    }
-    let page = ctx
-        .stripe
-        .list_events(&EventFilter::default(), &EventCursor::Newest)
-        .await?;
-    let look_back = newest(&page).map(|newest| newest - FIRST_LOOK_BACK);
-    Ok(look_back.map(|look_back| oldest.map_or(look_back, |oldest| oldest.min(look_back))))
+    Ok(swept_to)
 }
 
 fn newest(page: &Page<ListedEvent>) -> Option<DateTime<Utc>> {

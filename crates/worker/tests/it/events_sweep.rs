@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::cron_runs::{find_run, insert_manual_run};
 use rolecall_domain::ids::uuid_v7;
-use rolecall_queue::Queue;
+use rolecall_queue::{Queue, jobs::RunCron};
 use rolecall_sandbox::stripe::{
     faults::{FaultKind, Snapshot},
     story::Action,
 };
-use rolecall_worker::{cron, ctx::Ctx};
+use rolecall_worker::{cron, ctx::Ctx, handlers};
 use serde_json::json;
 
 use crate::support::{
@@ -49,6 +49,26 @@ impl World {
         let mut tx = ctx.db.begin().await.unwrap();
         let run = find_run(&mut tx, id).await.unwrap().unwrap();
         (run.state, run.outcome.unwrap())
+    }
+
+    /// Has somebody ask for a sweep; its outcome.
+    async fn sweep_by_hand(&self) -> String {
+        let run_id = uuid_v7(self.now(), &*self.rng);
+        let mut tx = self.worker.db.begin().await.unwrap();
+        insert_manual_run(&mut tx, run_id, SWEEP, self.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let asked = RunCron {
+            job: SWEEP.to_owned(),
+            run_id,
+            requested_at: self.now(),
+        };
+        handlers::run_cron::run(Arc::clone(&self.worker), asked, self.attempt())
+            .await
+            .unwrap();
+        let mut tx = self.worker.db.begin().await.unwrap();
+        find_run(&mut tx, run_id).await.unwrap().unwrap().outcome.unwrap()
     }
 
     async fn kept(&self) -> BTreeSet<String> {
@@ -178,12 +198,12 @@ async fn more_events_than_a_page_are_read_page_by_page_and_a_failing_page_loses_
             world.stripe.renew(subscription).unwrap();
         }
     }
-    // The two oldest pages fail: the events that made the subscriptions are on the last one.
-    world.fail_one_list(3);
+    // Of a month of days without events, and three pages of the last moment, the two oldest pages fail: the
+    // events that made the subscriptions are on the last one.
+    world.fail_one_list(1 + 30 + 1);
     let (state, outcome) = world.try_sweep(&world.worker).await;
     assert_eq!(state, "failed");
     assert!(outcome.contains("HTTP 500"), "{outcome}");
-    assert_eq!(world.swept_to().await, None, "not all was compared");
     let kept = world.kept().await;
     assert!(!kept.is_empty(), "the pages before were taken in");
 
@@ -282,29 +302,59 @@ async fn a_gap_of_weeks_is_closed_piece_by_piece_from_where_the_last_run_ended()
 }
 
 #[tokio::test]
-async fn the_first_sweep_leaves_alone_what_was_before_the_installation() {
+async fn the_first_sweep_takes_in_all_that_stripe_still_lists() {
     let world = World::start().await;
-    let old = world.buyers(1).await;
-    world.advance(TimeDelta::days(3));
-    let new = world.buyers(1).await;
+    let mut people = world.buyers(1).await;
+    world.advance(TimeDelta::days(20));
+    people.extend(world.buyers(1).await);
     world.sweep_events().await;
+    assert_eq!(world.lists().len(), 1, "all of it is on one page");
     world.settle().await;
-    world.assert_all_have_the_role(&new);
-    assert_eq!(world.roles(&old[0].0), [].into());
+    world.assert_all_have_the_role(&people);
 }
 
 #[tokio::test]
-async fn the_first_sweep_of_an_installation_with_a_past_goes_back_to_its_first_event() {
+async fn a_first_sweep_that_is_cut_off_goes_on_where_it_ended() {
     let world = World::start().await;
-    let people = world.buyers(1).await;
-    // It ran for days before it knew how to sweep, and of all that came only the first event did.
-    let first = world.new_events().swap_remove(0);
-    world.deliver(&first).await.unwrap();
-    world.advance(TimeDelta::days(3));
+    let people = world.buyers(20).await;
+    world.advance(TimeDelta::days(20));
     world.stripe.renew(&people[0].1).unwrap();
+    world.fail_one_list(15);
+    assert_eq!(world.try_sweep(&world.worker).await.0, "failed");
+    let swept_to = world.swept_to().await.unwrap();
+    let days = (world.now() - swept_to).num_days();
+    assert!((1..20).contains(&days), "{days} days are left");
+    let before = world.lists().len();
     world.sweep_events().await;
+    let rest = i64::try_from(world.lists().len() - before).unwrap();
+    assert!((days..=days + 3).contains(&rest), "{rest} lists for {days} days");
     world.settle().await;
     world.assert_all_have_the_role(&people);
+}
+
+#[tokio::test]
+async fn a_sweep_by_hand_compares_all_that_stripe_still_lists() {
+    let world = World::start().await;
+    let (person, subscription) = world.council_member().await;
+    world.advance(TimeDelta::days(25));
+    world.stripe.renew(&subscription).unwrap();
+    world.sweep_events().await;
+    world.settle().await;
+    // What ended weeks ago was told by one event, which got lost after it had been compared.
+    world
+        .stripe
+        .with(|stripe| stripe.quietly(|stripe| stripe.act(&subscription, &Action::Cancel)))
+        .unwrap();
+    world.late_event(&subscription, TimeDelta::days(20));
+    assert_eq!(
+        world.sweep_events().await[1],
+        0,
+        "by the clock only what is new is compared"
+    );
+    assert_eq!(numbers(&world.sweep_by_hand().await)[1..], [1, 1]);
+    world.settle().await;
+    assert_eq!(world.roles(&person), [].into());
+    assert_eq!(numbers(&world.sweep_by_hand().await)[1], 0, "it is known now");
 }
 
 #[tokio::test]
