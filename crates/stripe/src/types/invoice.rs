@@ -122,13 +122,16 @@ impl Invoice {
         self.lines.data.iter().filter_map(|line| line.period.end).max()
     }
 
-    /// Whether it pays for a whole period of a subscription, and not for a change inside one.
+    /// Whether it pays for a whole period of a subscription, and not for a change inside one. An invoice of a
+    /// subscription that gives no reason does: hardly any is about something else.
     pub fn is_for_a_period(&self) -> bool {
+        let no_reason = BillingReason::default();
         self.subscription().is_some()
-            && matches!(
-                self.billing_reason,
-                BillingReason::SubscriptionCreate | BillingReason::SubscriptionCycle
-            )
+            && (self.billing_reason == no_reason
+                || matches!(
+                    self.billing_reason,
+                    BillingReason::SubscriptionCreate | BillingReason::SubscriptionCycle
+                ))
     }
 }
 
@@ -175,4 +178,33 @@ struct Parent {
 struct SubscriptionDetails {
     #[serde(default, deserialize_with = "tolerant::reference")]
     subscription: Option<StripeSubscriptionId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_and_what_gives_no_reason_pay_for_a_period_and_a_change_inside_one_does_not() {
+        let pays = |reason: &str| {
+            let invoice = format!(r#"{{"id":"in_1","subscription":"sub_1"{reason}}}"#);
+            serde_json::from_str::<Invoice>(&invoice)
+                .unwrap()
+                .is_for_a_period()
+        };
+        for reason in ["subscription_create", "subscription_cycle"] {
+            assert!(pays(&format!(r#","billing_reason":"{reason}""#)), "{reason}");
+        }
+        assert!(pays("") && pays(r#","billing_reason":null"#));
+        for reason in [
+            "subscription_update",
+            "subscription_threshold",
+            "manual",
+            "riddle",
+        ] {
+            assert!(!pays(&format!(r#","billing_reason":"{reason}""#)), "{reason}");
+        }
+        let of_nothing: Invoice = serde_json::from_str(r#"{"id":"in_1"}"#).unwrap();
+        assert!(!of_nothing.is_for_a_period());
+    }
 }
