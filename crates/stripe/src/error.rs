@@ -114,6 +114,15 @@ impl StripeError {
         }
     }
 
+    /// Whether Stripe has answered that it does not answer this: not with this key, not for this object, or not
+    /// in this way. What an account lacks is refused like this, too.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. } | Self::Forbidden { .. } | Self::Invalid { .. }
+        )
+    }
+
     /// When to come back, if it is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

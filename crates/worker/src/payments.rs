@@ -8,10 +8,14 @@ use rolecall_db::{
     payments::{PaidFor, PaymentRead, find_payer, find_payment_mark, write_payment},
 };
 use rolecall_domain::{
+    ids::StripeInvoiceId,
     reversal::{DisputeStage, Payment},
     trigger::Trigger,
 };
-use rolecall_stripe::types::{charge::Charge, dispute::Dispute};
+use rolecall_stripe::{
+    error::StripeError,
+    types::{charge::Charge, dispute::Dispute},
+};
 
 use crate::{
     converge::{Converged, converge},
@@ -67,12 +71,18 @@ pub(crate) async fn read(
     read_started_at: DateTime<Utc>,
 ) -> Result<PaymentRead, WorkError> {
     let charge = ctx.stripe.get_charge(id).await?;
-    let disputes = if charge.disputed {
-        ctx.stripe.list_disputes(id).await?
-    } else {
-        Vec::new()
+    // The charge may not say it yet when the event of its dispute is here.
+    let disputes = match ctx.stripe.list_disputes(id).await {
+        Err(error) if error.is_refusal() && !charge.disputed => Vec::new(),
+        disputes => disputes?,
     };
-    let warnings = ctx.stripe.list_early_fraud_warnings(id).await?;
+    let warnings = match ctx.stripe.list_early_fraud_warnings(id).await {
+        Err(error) if error.is_refusal() => {
+            tracing::warn!(charge.id = id, %error, "no warning of fraud is known of a payment, because Stripe does not list them");
+            Vec::new()
+        }
+        warnings => warnings?,
+    };
     let paid_for = paid_for(ctx, &charge).await?;
     let created_at = charge.created.unwrap_or(read_started_at);
     Ok(PaymentRead {
@@ -100,7 +110,7 @@ async fn paid_for(ctx: &Ctx, charge: &Charge) -> Result<PaidFor, WorkError> {
     };
     let invoice = match (&charge.invoice, &charge.payment_intent) {
         (Some(invoice), _) => Some(invoice.clone()),
-        (None, Some(payment_intent)) => ctx.stripe.find_invoice_paid_by(payment_intent).await?,
+        (None, Some(payment_intent)) => find_invoice(ctx, payment_intent).await?,
         (None, None) => None,
     };
     let Some(invoice) = invoice else {
@@ -112,6 +122,18 @@ async fn paid_for(ctx: &Ctx, charge: &Charge) -> Result<PaidFor, WorkError> {
         paid_for.period_end = invoice.pays_until();
     }
     Ok(paid_for)
+}
+
+/// The invoice that a payment paid, where Stripe can say it. A key that may not ask is for the owner to mend:
+/// until then nothing can be said of a refund.
+async fn find_invoice(ctx: &Ctx, payment_intent: &str) -> Result<Option<StripeInvoiceId>, StripeError> {
+    match ctx.stripe.find_invoice_paid_by(payment_intent).await {
+        Err(error @ (StripeError::NotFound { .. } | StripeError::Invalid { .. })) => {
+            tracing::warn!(payment.id = payment_intent, %error, "Stripe does not say which invoice a payment paid");
+            Ok(None)
+        }
+        invoice => invoice,
+    }
 }
 
 /// Of several disputes the one that still weighs most.

@@ -23,10 +23,7 @@ use rolecall_domain::{
     reversal::{DisputeStage, Payment},
     standing::Standing,
 };
-use rolecall_stripe::{
-    error::StripeError,
-    types::checkout::{CheckoutMode, CheckoutSession},
-};
+use rolecall_stripe::types::checkout::{CheckoutMode, CheckoutSession};
 use serde_json::json;
 
 use crate::{
@@ -57,7 +54,7 @@ pub(super) struct Money {
 pub(super) async fn compare_money(work: Work<'_>) -> Result<Option<Money>, WorkError> {
     let mut money = Money::default();
     let purchases = permitted(compare_purchases(work, &mut money).await)?;
-    let charges = permitted(list_charges(work).await)?.unwrap_or_default();
+    let charges = list_charges(work).await?;
     if purchases == Some(Hands::Others) || compare_charges(work, &charges, &mut money).await? == Hands::Others
     {
         return Ok(None);
@@ -65,11 +62,12 @@ pub(super) async fn compare_money(work: Work<'_>) -> Result<Option<Money>, WorkE
     Ok(Some(money))
 }
 
-/// A restricted key may read subscriptions and nothing else: then there is nothing to compare.
+/// A restricted key may read subscriptions and nothing else, and an account may lack what a list is of: then
+/// there is nothing to compare.
 fn permitted<T>(result: Result<T, WorkError>) -> Result<Option<T>, WorkError> {
     match result {
-        Err(WorkError::Stripe(error @ StripeError::Forbidden { .. })) => {
-            tracing::warn!(%error, "a sweep leaves out what the Stripe key may not list");
+        Err(WorkError::Stripe(error)) if error.is_refusal() => {
+            tracing::warn!(%error, "a sweep leaves out what Stripe does not list");
             Ok(None)
         }
         other => other.map(Some),
@@ -206,9 +204,15 @@ struct Charged {
     disputes: Vec<DisputeStage>,
 }
 
-/// Every charge of which something went back, or which is disputed.
+/// Every charge of which something went back, or which is disputed, as far as Stripe lists them.
 async fn list_charges(work: Work<'_>) -> Result<BTreeMap<String, Charged>, WorkError> {
     let mut charges: BTreeMap<String, Charged> = BTreeMap::new();
+    permitted(add_refunds(work, &mut charges).await)?;
+    permitted(add_disputes(work, &mut charges).await)?;
+    Ok(charges)
+}
+
+async fn add_refunds(work: Work<'_>, charges: &mut BTreeMap<String, Charged>) -> Result<(), WorkError> {
     let mut after: Option<String> = None;
     loop {
         work.refresh().await?;
@@ -221,10 +225,13 @@ async fn list_charges(work: Work<'_>) -> Result<BTreeMap<String, Charged>, WorkE
             }
         }
         if !page.has_more || after.is_none() {
-            break;
+            return Ok(());
         }
     }
-    after = None;
+}
+
+async fn add_disputes(work: Work<'_>, charges: &mut BTreeMap<String, Charged>) -> Result<(), WorkError> {
+    let mut after: Option<String> = None;
     loop {
         work.refresh().await?;
         let page = work.ctx.stripe.list_all_disputes(after.as_deref()).await?;
@@ -236,7 +243,7 @@ async fn list_charges(work: Work<'_>) -> Result<BTreeMap<String, Charged>, WorkE
             }
         }
         if !page.has_more || after.is_none() {
-            return Ok(charges);
+            return Ok(());
         }
     }
 }

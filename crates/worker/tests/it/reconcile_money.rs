@@ -97,19 +97,24 @@ async fn a_purchase_that_nobody_fulfilled_is_handed_out() {
 }
 
 #[tokio::test]
-async fn what_the_key_may_not_list_is_left_out() {
-    let world = World::start().await;
-    let (person, subscription) = world.council_member().await;
-    world.silently(&subscription, &Action::Cancel);
-    for list in ["/v1/refunds", "/v1/checkout/sessions"] {
-        let forbidden = FaultKind::Status {
-            status: 403,
-            retry_after: None,
-            applied: false,
-        };
-        world.fault(list, 1, forbidden);
+async fn what_stripe_does_not_list_is_left_out_and_the_rest_is_compared() {
+    for status in [400, 403, 404] {
+        let world = World::start().await;
+        let (person, subscription) = world.council_member().await;
+        let (other, refunded) = world.council_member().await;
+        world.silently(&subscription, &Action::Cancel);
+        world.silently(&refunded, &Action::RefundLatest);
+        for list in ["GET /v1/disputes", "/v1/checkout/sessions"] {
+            let refused = FaultKind::Status {
+                status,
+                retry_after: None,
+                applied: false,
+            };
+            world.fault(list, 1, refused);
+        }
+        let (run, _) = world.reconcile(Ask::Apply).await;
+        assert_eq!((run.state, run.figures.applied), (RunState::Done, 2), "{status}");
+        assert_eq!(world.roles(&person), [].into());
+        assert_eq!(world.roles(&other), [].into(), "refunds are another list");
     }
-    let (run, _) = world.reconcile(Ask::Apply).await;
-    assert_eq!((run.state, run.figures.applied), (RunState::Done, 1));
-    assert_eq!(world.roles(&person), [].into());
 }

@@ -11,6 +11,7 @@ use rolecall_domain::{
 };
 use rolecall_sandbox::stripe::{
     PriceSeed,
+    faults::FaultKind,
     story::Action,
     world::{
         customer::Card,
@@ -55,6 +56,16 @@ impl World {
         let payment = self.stripe.object(session.as_str()).unwrap()["payment_intent"].clone();
         let charge = self.stripe.object(payment.as_str().unwrap()).unwrap()["latest_charge"].clone();
         (person, session, charge.as_str().unwrap().to_owned())
+    }
+
+    /// Stripe refuses all requests whose path contains this.
+    fn refuse(&self, part: &str, status: u16) {
+        let refused = FaultKind::Status {
+            status,
+            retry_after: None,
+            applied: false,
+        };
+        self.fault(part, u32::MAX, refused);
     }
 
     async fn purchase(&self) -> Value {
@@ -327,4 +338,43 @@ async fn a_bank_that_waits_is_told_to_its_customer_once_with_the_page_to_confirm
     let asking: Vec<_> = mails.iter().filter(asks).collect();
     assert_eq!(asking.len(), 1);
     assert!(asking[0].links().contains(&page));
+}
+
+#[tokio::test]
+async fn a_refund_counts_though_stripe_lists_no_warnings_of_fraud() {
+    for status in [400, 403, 404] {
+        let world = World::start().await;
+        let (person, subscription) = world.council_member().await;
+        world.refuse("early_fraud_warnings", status);
+        world.stripe.act(&subscription, &Action::RefundLatest).unwrap();
+        assert!(world.roles_after(&person).await.is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_refund_of_what_was_bought_once_counts_though_stripe_names_no_invoice() {
+    for status in [400, 404] {
+        let world = World::start().await;
+        let (person, _, charge) = world.lifetime_member().await;
+        world.refuse("/v1/invoice_payments", status);
+        world.stripe.refund(&charge, None).unwrap();
+        assert!(world.roles_after(&person).await.is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_dispute_counts_although_its_charge_does_not_say_so_yet() {
+    let world = World::start().await;
+    let (person, subscription) = world.council_member().await;
+    let charge = world.stripe.latest_charge(&subscription).unwrap();
+    world
+        .stripe
+        .open_dispute(&charge, DisputeReason::Fraudulent, false)
+        .unwrap();
+    world
+        .stripe
+        .with(|stripe| stripe.charges.get_mut(&charge).unwrap().disputed = false);
+    world.follow_thrice().await;
+    let standing = world.subscriptions(&person).await[0].standing;
+    assert!(matches!(standing, Standing::Grace { .. }), "{standing:?}");
 }
