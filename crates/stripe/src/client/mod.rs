@@ -15,6 +15,7 @@ mod portal;
 pub mod preview;
 mod prices;
 mod pulse;
+mod related;
 pub mod retry;
 pub mod subscriptions;
 mod transport;

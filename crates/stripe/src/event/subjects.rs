@@ -62,6 +62,8 @@ pub struct Subjects {
     pub price: Option<StripePriceId>,
     /// The product.
     pub product: Option<String>,
+    /// The object that a thin event names instead of telling of it.
+    pub related: Option<String>,
 }
 
 impl Subjects {
@@ -88,6 +90,9 @@ fn subjects_of(event: &Value) -> Subjects {
         if let Some(object) = event.pointer(path) {
             subjects.add_object(object, family);
         }
+    }
+    for path in ["/related_object", "/data/related_object"] {
+        keep_text(&mut subjects.related, reference(event, path));
     }
     subjects
 }

@@ -1,15 +1,23 @@
 //! What a piece of work leads to: events are hints that objects changed, and each of them is read again.
 
-use rolecall_db::{inbox::InboxState, inbox_line::set_events_finished};
+use rolecall_db::{
+    inbox::{InboxState, find_event},
+    inbox_line::set_events_finished,
+    invoice_failures::upsert_invoice_failures,
+};
 use rolecall_domain::ids::StripeEventId;
 use rolecall_queue::jobs::SyncPlans;
+use rolecall_stripe::error::StripeError;
 
 use crate::{
     checkout::fulfill,
     confirmation::ask_to_confirm,
     ctx::Ctx,
     error::WorkError,
-    intake::line::Work,
+    intake::{
+        line::Work,
+        subject::{Subject, first_related_failure},
+    },
     payments::sync_payment,
     sync::{Hint, Synced, sync_subscription},
 };
@@ -21,7 +29,11 @@ pub(super) async fn take_effect(ctx: &Ctx, work: &Work) -> Result<Synced, WorkEr
     let Some(seen_at) = work.events.iter().map(|event| event.seen_at).max() else {
         return Ok(Synced::Covered);
     };
-    let subject = &work.subject;
+    let resolved = match &work.subject.related {
+        Some(related) => Some(resolve(ctx, related, &ids).await?),
+        None => None,
+    };
+    let subject = resolved.as_ref().unwrap_or(&work.subject);
     let member_id = match &subject.checkout_session {
         Some(session) => fulfill(ctx, session, seen_at).await?,
         None => None,
@@ -61,6 +73,36 @@ pub(super) async fn take_effect(ctx: &Ctx, work: &Work) -> Result<Synced, WorkEr
         ..hint
     };
     sync_subscription(ctx, last, hint).await
+}
+
+/// Finds what thin events concern by the object that they name, and keeps when a debt began.
+async fn resolve(ctx: &Ctx, related: &str, ids: &[&StripeEventId]) -> Result<Subject, WorkError> {
+    let object = match ctx.stripe.get_related(related).await {
+        Ok(object) => object,
+        Err(error @ StripeError::NotFound { .. }) => {
+            tracing::info!(%error, "what an event named is gone");
+            return Ok(Subject::default());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut subject = Subject::default();
+    let mut failures = Vec::new();
+    let mut tx = ctx.db.begin().await?;
+    for id in ids {
+        let Some(event) = find_event(&mut tx, id).await? else {
+            continue;
+        };
+        let concerned = Subject::of_related(&event.kind, &object)
+            .map_err(|error| WorkError::Unusable(format!("{related} cannot be read: {error}")))?;
+        subject = subject.and(concerned);
+        failures
+            .extend(first_related_failure(&event.kind, &object).map(|invoice| (invoice, event.occurred_at)));
+    }
+    if !failures.is_empty() {
+        upsert_invoice_failures(&mut tx, &failures).await?;
+    }
+    tx.commit().await?;
+    Ok(subject)
 }
 
 async fn finish(ctx: &Ctx, ids: &[&StripeEventId]) -> Result<(), WorkError> {

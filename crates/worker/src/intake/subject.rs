@@ -4,8 +4,9 @@ use rolecall_domain::{
     ids::{StripeCheckoutSessionId, StripeInvoiceId, StripeSubscriptionId},
     standing::Standing,
 };
-use rolecall_stripe::event::subjects;
+use rolecall_stripe::{client::Client, event::subjects};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// The type of event that says when a debt began, which nothing else tells.
 const PAYMENT_FAILED: &str = "invoice.payment_failed";
@@ -39,21 +40,55 @@ pub struct Subject {
     /// What is sold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub catalog: bool,
+    /// What a thin event names: only a read of that says what else it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related: Option<String>,
 }
 
 impl Subject {
     /// Finds it in the body of an event of this type.
     pub fn of(kind: &str, payload: &str) -> Result<Self, serde_json::Error> {
         let found = subjects(payload)?;
-        let kind = kind.strip_prefix("v1.").unwrap_or(kind);
+        let kind = snapshot_kind(kind);
         let reversed = REVERSALS.iter().any(|beginning| kind.starts_with(beginning));
-        Ok(Self {
+        let subject = Self {
             charge: found.charge.filter(|_| reversed),
             unconfirmed_invoice: found.invoice.filter(|_| kind == ACTION_REQUIRED),
             catalog: found.price.is_some() || found.product.is_some(),
             checkout_session: found.checkout_session,
             subscriptions: found.subscriptions,
+            related: None,
+        };
+        let related = found.related.filter(|id| Client::is_related(id));
+        Ok(match related {
+            Some(_) if subject.subscriptions.is_empty() && subject.charge.is_none() => Self {
+                related,
+                ..Self::default()
+            },
+            _ => subject,
         })
+    }
+
+    /// What a thin event of this type concerns, by the object that it names.
+    pub fn of_related(kind: &str, object: &Value) -> Result<Self, serde_json::Error> {
+        Self::of(kind, &as_snapshot(kind, object))
+    }
+
+    /// With what another event concerns.
+    pub fn and(mut self, other: Self) -> Self {
+        for subscription in other.subscriptions {
+            if !self.subscriptions.contains(&subscription) {
+                self.subscriptions.push(subscription);
+            }
+        }
+        Self {
+            checkout_session: self.checkout_session.or(other.checkout_session),
+            charge: self.charge.or(other.charge),
+            unconfirmed_invoice: self.unconfirmed_invoice.or(other.unconfirmed_invoice),
+            catalog: self.catalog || other.catalog,
+            related: self.related.or(other.related),
+            subscriptions: self.subscriptions,
+        }
     }
 
     /// Whether it concerns nothing that we keep.
@@ -63,8 +98,10 @@ impl Subject {
 
     /// The subscription that is all it concerns, so that a read of that alone can cover it.
     pub fn only_subscription(&self) -> Option<&StripeSubscriptionId> {
-        let more =
-            self.checkout_session.is_some() || self.charge.is_some() || self.unconfirmed_invoice.is_some();
+        let more = self.checkout_session.is_some()
+            || self.charge.is_some()
+            || self.unconfirmed_invoice.is_some()
+            || self.related.is_some();
         match self.subscriptions.as_slice() {
             [only] if !more => Some(only),
             _ => None,
@@ -82,7 +119,22 @@ pub fn is_urgent(standing: Option<&str>) -> bool {
 /// Whether the event may say when a debt began: then a read that began before it was kept does not
 /// cover it, because that read may not have known.
 pub fn dates_debt(kind: &str) -> bool {
-    kind == PAYMENT_FAILED
+    snapshot_kind(kind) == PAYMENT_FAILED
+}
+
+/// Thin events carry the type of the others with a prefix.
+fn snapshot_kind(kind: &str) -> &str {
+    kind.strip_prefix("v1.").unwrap_or(kind)
+}
+
+/// The body of the event that tells what a thin one only names.
+fn as_snapshot(kind: &str, object: &Value) -> String {
+    json!({ "type": kind, "data": { "object": object } }).to_string()
+}
+
+/// The same as [`first_failure`] for a thin event and the invoice that it names.
+pub fn first_related_failure(kind: &str, object: &Value) -> Option<StripeInvoiceId> {
+    first_failure(kind, &as_snapshot(kind, object))
 }
 
 /// The invoice whose first attempt the event says has failed. Later attempts do not date the debt.
@@ -129,6 +181,51 @@ mod tests {
             None
         );
         assert_eq!(failure(failed, r#"{"object":"invoice"}"#), None);
+        let thin = "v1.invoice.payment_failed";
+        assert!(dates_debt(thin));
+        assert_eq!(
+            first_related_failure(thin, &json!({"id": "in_1", "attempt_count": 1})),
+            Some("in_1".parse().unwrap())
+        );
+        assert_eq!(
+            first_related_failure(thin, &json!({"id": "in_1", "attempt_count": 2})),
+            None
+        );
+    }
+
+    #[test]
+    fn a_thin_event_concerns_what_the_object_tells_that_it_names() {
+        let of = |kind: &str, id: &str| {
+            let body = json!({"type": kind, "related_object": {"id": id, "type": "riddle", "url": "/"}});
+            Subject::of(kind, &body.to_string()).unwrap()
+        };
+        for (kind, id) in [
+            ("v1.invoice.paid", "in_1"),
+            ("v1.invoice.payment_action_required", "in_1"),
+            ("v1.refund.created", "re_1"),
+            ("v1.charge.dispute.created", "du_1"),
+            ("v1.radar.early_fraud_warning.created", "issfr_1"),
+        ] {
+            let subject = of(kind, id);
+            assert_eq!(subject.related.as_deref(), Some(id), "{kind}");
+            assert!(subject.only_subscription().is_none());
+            let json = serde_json::to_string(&subject).unwrap();
+            assert_eq!(json, format!(r#"{{"related":"{id}"}}"#));
+        }
+        // What they name is all there is to know.
+        let direct = of("v1.customer.subscription.updated", "sub_1");
+        assert_eq!((direct.subscriptions.len(), direct.related), (1, None));
+        assert_eq!(of("v1.charge.refunded", "ch_1").charge.as_deref(), Some("ch_1"));
+        for (kind, id) in [("v1.customer.updated", "cus_1"), ("v1.payout.paid", "in_1")] {
+            assert!(of(kind, id).is_empty(), "{kind}");
+        }
+        let paid = Subject::of_related("v1.invoice.paid", &json!({"id": "in_1", "subscription": "sub_1"}));
+        let refunded = Subject::of_related("v1.refund.created", &json!({"id": "re_1", "charge": "ch_1"}));
+        let both = paid.unwrap().and(refunded.unwrap());
+        assert_eq!(
+            serde_json::to_string(&both).unwrap(),
+            r#"{"subscriptions":["sub_1"],"charge":"ch_1"}"#
+        );
     }
 
     #[test]

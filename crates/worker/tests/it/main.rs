@@ -30,5 +30,6 @@ mod reversals;
 mod set_up;
 mod support;
 mod sync;
+mod thin;
 mod trials;
 mod writing;
