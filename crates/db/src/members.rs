@@ -25,8 +25,11 @@ pub struct Member {
     pub created_at: DateTime<Utc>,
 }
 
-/// Adds a person.
+/// Adds a person. Waits for a change of the catalog that is under way: it owes everybody a convergence.
 pub async fn insert_member(conn: &mut Connection, member: &Member) -> Result<(), DbError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtextextended('members', 0))")
+        .execute(&mut *conn)
+        .await?;
     let done = sqlx::query!(
         "INSERT INTO members (id, display_name, email, created_at) VALUES ($1, $2, lower($3), $4)",
         member.id.as_uuid(),
@@ -294,15 +297,28 @@ pub async fn defer_member(
     one_row("members", &done)
 }
 
-/// Marks everybody's convergence as owed: the catalog changed. Returns how many people.
+/// Marks everybody's convergence as owed: the catalog changed. Returns how many people have something to lose or
+/// to gain by it.
+///
+/// Everybody is locked until the transaction ends. So whoever is being converged by the old catalog is waited for and
+/// marked after that, even if it was owed to them before; and whoever is converged or added later, waits and sees
+/// the new one. The caller has changed the catalog, and holds nobody and nothing of theirs yet: people come first.
 pub async fn set_converge_due_for_all(conn: &mut Connection, now: DateTime<Utc>) -> Result<u64, DbError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('members', 0))")
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!("SELECT count(*) FROM (SELECT FROM members ORDER BY id FOR NO KEY UPDATE) AS everybody")
+        .fetch_one(&mut *conn)
+        .await?;
+    // A statement of its own, which sees what those wrote who were waited for.
     let done = sqlx::query!(
-        "UPDATE members SET converge_due_at = $1, converge_trigger = 'catalog'
-         WHERE converge_due_at IS NULL
-           AND (EXISTS (SELECT FROM subscriptions WHERE subscriptions.member_id = members.id)
-             OR EXISTS (SELECT FROM purchases WHERE purchases.member_id = members.id)
-             OR EXISTS (SELECT FROM grants WHERE grants.member_id = members.id)
-             OR EXISTS (SELECT FROM member_guilds WHERE member_guilds.member_id = members.id))",
+        "UPDATE members
+         SET converge_due_at = coalesce(converge_due_at, $1),
+             converge_trigger = coalesce(converge_trigger, 'catalog')
+         WHERE EXISTS (SELECT FROM subscriptions WHERE subscriptions.member_id = members.id)
+            OR EXISTS (SELECT FROM purchases WHERE purchases.member_id = members.id)
+            OR EXISTS (SELECT FROM grants WHERE grants.member_id = members.id)
+            OR EXISTS (SELECT FROM member_guilds WHERE member_guilds.member_id = members.id)",
         now
     )
     .execute(conn)

@@ -8,7 +8,6 @@ use rolecall_db::{
     audit::{AuditLine, insert_audit_line},
     catalog::{PlanRow, list_guilds, list_plans, load_catalog},
     impact::{Terms, compare, in_words, list_outlooks},
-    members::set_converge_due_for_all,
 };
 use rolecall_domain::{catalog::EndPolicy, ids::AuditId, impact::Impact};
 use rolecall_queue::jobs::SyncPlans;
@@ -109,7 +108,6 @@ pub(super) async fn run(
     if dry_run || answer.changes.is_empty() {
         tx.rollback().await?;
     } else {
-        answer.members = set_converge_due_for_all(&mut tx, host.clock.now()).await?;
         audit(&host, &mut tx, &answer).await?;
         tx.commit().await?;
         answer.applied = true;
@@ -120,7 +118,7 @@ pub(super) async fn run(
         }
     }
     if !answer.applied {
-        answer.version = None;
+        (answer.version, answer.members) = (None, 0);
     }
     printer.answer(&answer, Answer::text)?;
     Ok(ExitCode::SUCCESS)
@@ -137,7 +135,8 @@ async fn apply_and_weigh(
 ) -> anyhow::Result<()> {
     let catalog = load_catalog(conn).await?;
     let before = list_outlooks(conn, &catalog, terms).await?;
-    answer.version = Some(apply::apply(conn, now_sold, file).await?);
+    let applied = apply::apply(conn, now_sold, file, terms.now).await?;
+    (answer.version, answer.members) = (Some(applied.version), applied.members);
     let catalog = load_catalog(conn).await?;
     let after = list_outlooks(conn, &catalog, terms).await?;
     let impact = compare(&before, &after);

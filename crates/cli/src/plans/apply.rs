@@ -1,23 +1,35 @@
 //! Writes a file into the catalog: all of it, or nothing.
 
+use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection, DbError,
     catalog::{
         PlanRow, archive_plan, delete_prices_except, raise_catalog_version, replace_guilds,
         replace_plan_roles, upsert_plan, upsert_plan_prices,
     },
+    members::set_converge_due_for_all,
     subscriptions::rematch_plans,
 };
 use rolecall_domain::ids::StripePriceId;
 
 use crate::plans::file::PlansFile;
 
-/// Makes the catalog what the file says, and returns its new version. The caller owes everybody a convergence.
+/// What has become of the catalog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applied {
+    /// Its new version.
+    pub(crate) version: i64,
+    /// How many people are converged for it.
+    pub(crate) members: u64,
+}
+
+/// Makes the catalog what the file says, and owes everybody a convergence.
 pub(crate) async fn apply(
     conn: &mut Connection,
     now_sold: &[PlanRow],
     file: &PlansFile,
-) -> Result<i64, DbError> {
+    now: DateTime<Utc>,
+) -> Result<Applied, DbError> {
     let version = raise_catalog_version(conn).await?;
     for row in &file.plans {
         let slug = &row.plan.slug;
@@ -44,6 +56,8 @@ pub(crate) async fn apply(
         archive_plan(conn, &old.plan.slug).await?;
     }
     replace_guilds(conn, &file.guilds).await?;
+    // People before their subscriptions, in the order of every convergence.
+    let members = set_converge_due_for_all(conn, now).await?;
     rematch_plans(conn).await?;
-    Ok(version)
+    Ok(Applied { version, members })
 }

@@ -1,5 +1,12 @@
 //! B13, B12: a policy and a plans file are weighed over everybody before they are put in force.
 
+use std::time::Duration;
+
+use rolecall_db::{
+    members::{lock_member, set_converged},
+    subscriptions::set_standing,
+};
+use rolecall_domain::standing::Standing;
 use rolecall_queue::Queue;
 use serde_json::json;
 
@@ -193,4 +200,37 @@ async fn a_plan_that_removes_people_is_taken_with_a_warning_that_counts_them() {
         !again["warnings"].to_string().contains("removes people"),
         "{again}"
     );
+}
+
+#[tokio::test]
+async fn plans_wait_for_who_is_being_converged_and_stand_in_nobody_s_way() {
+    let installation = installation().await;
+    let moved = file(&PLANS.replace("slug = \"council\"", "slug = \"guest\""));
+    let moved = moved.path().to_str().unwrap();
+    let database = installation.postgres.open(1).unwrap();
+    let mut worker = database.begin().await.unwrap();
+    let person = "0191e3a0-0000-7000-8000-000000000001".parse().unwrap();
+    lock_member(&mut worker, person).await.unwrap().unwrap();
+    let waiting = "SELECT to_jsonb(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let finish_worker = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while installation.rows(waiting).await.is_empty() {
+            looks.tick().await;
+        }
+        // The person before the subscription, as every convergence.
+        let subscription = "sub_1".parse().unwrap();
+        set_standing(&mut worker, &subscription, Standing::Active, None, true)
+            .await
+            .unwrap();
+        set_converged(&mut worker, person, None).await.unwrap();
+        worker.commit().await.unwrap();
+    };
+    let apply = ["plans", "apply", moved];
+    let (applied, ()) = tokio::join!(installation.ask(&apply), finish_worker);
+    assert_eq!(applied["members"], json!(3));
+    let stored = "SELECT jsonb_build_array(plan_slug, converge_trigger)
+                  FROM subscriptions JOIN members ON members.id = member_id";
+    let stored = installation.rows(stored).await;
+    assert_eq!(stored, vec![json!(["guest", "catalog"]); 3]);
 }

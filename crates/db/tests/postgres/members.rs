@@ -2,6 +2,7 @@
 
 use rolecall_db::{
     Transaction,
+    catalog::{catalog_version, raise_catalog_version},
     discord_accounts::{DiscordAccount, insert_account},
     grants::{NewGrant, insert_grant},
     members::{
@@ -10,6 +11,7 @@ use rolecall_db::{
         set_converge_due, set_converge_due_for_all, set_converged, set_direct_messages, set_profile,
     },
     purchases::write_purchase,
+    subscriptions::SubscriptionRead,
 };
 use rolecall_domain::{
     ids::{GrantId, MemberId},
@@ -318,7 +320,7 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
         .await
         .unwrap();
 
-    assert_eq!(set_converge_due_for_all(&mut tx, at(5)).await.unwrap(), 4);
+    assert_eq!(set_converge_due_for_all(&mut tx, at(5)).await.unwrap(), 5);
     let catalog = Owed {
         trigger: Some(Trigger::Catalog),
         is_due: true,
@@ -339,6 +341,77 @@ async fn a_changed_catalog_owes_a_convergence_to_all_who_have_something() {
         "has nothing"
     );
     assert_eq!(list_converge_due(&mut tx, at(4), 9).await.unwrap(), [people[3]]);
+}
+
+#[tokio::test]
+async fn whoever_is_being_converged_while_the_catalog_changes_is_converged_again() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (known, newcomer) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    in_guild(&mut tx, guild(1), 1).await;
+    set_converge_due(&mut tx, known, Trigger::Linked, at(1))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+
+    let mut worker = db.begin().await;
+    for member_id in [known, newcomer] {
+        lock_member(&mut worker, member_id).await.unwrap();
+    }
+    let change = Box::pin(async {
+        let mut tx = db.begin().await;
+        raise_catalog_version(&mut tx).await.unwrap();
+        let people = set_converge_due_for_all(&mut tx, at(5)).await.unwrap();
+        tx.commit().await.unwrap();
+        people
+    });
+    let finish_worker = Box::pin(async {
+        db.somebody_waits_for_a_lock().await;
+        assert_eq!(catalog_version(&mut worker).await.unwrap(), 0, "the old one");
+        let first = SubscriptionRead {
+            member_id: Some(newcomer),
+            ..read("sub_1")
+        };
+        subscribe(&mut worker, &first).await;
+        for member_id in [known, newcomer] {
+            set_converged(&mut worker, member_id, None).await.unwrap();
+        }
+        worker.commit().await.unwrap();
+    });
+    let (people, ()) = soon(async { tokio::join!(change, finish_worker) }).await;
+    assert_eq!(people, 2);
+    let mut tx = db.begin().await;
+    let mut due = list_converge_due(&mut tx, at(5), 9).await.unwrap();
+    due.sort_unstable();
+    assert_eq!(due, [known, newcomer]);
+}
+
+#[tokio::test]
+async fn whoever_is_converged_or_added_after_that_sees_the_new_catalog() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let known = person(&mut tx, 1).await;
+    tx.commit().await.unwrap();
+    for (version, is_new) in [(1, false), (2, true)] {
+        let mut change = db.begin().await;
+        raise_catalog_version(&mut change).await.unwrap();
+        set_converge_due_for_all(&mut change, at(5)).await.unwrap();
+        let worker = Box::pin(async {
+            let mut tx = db.begin().await;
+            if is_new {
+                insert_member(&mut tx, &member(2, None)).await.unwrap();
+            } else {
+                lock_member(&mut tx, known).await.unwrap();
+            }
+            catalog_version(&mut tx).await.unwrap()
+        });
+        let finish_change = Box::pin(async {
+            db.somebody_waits_for_a_lock().await;
+            change.commit().await.unwrap();
+        });
+        let (seen, ()) = soon(async { tokio::join!(worker, finish_change) }).await;
+        assert_eq!(seen, version);
+    }
 }
 
 #[tokio::test]

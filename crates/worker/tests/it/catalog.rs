@@ -21,9 +21,9 @@ impl World {
     async fn change_plan(&self, slug: &str, price: &str, roles: &[RoleId]) {
         let mut tx = self.worker.db.begin().await.unwrap();
         apply_plan(&mut tx, slug, price, roles).await;
-        rematch_plans(&mut tx).await.unwrap();
-        set_converge_due_for_all(&mut tx, self.now()).await.unwrap();
         raise_catalog_version(&mut tx).await.unwrap();
+        set_converge_due_for_all(&mut tx, self.now()).await.unwrap();
+        rematch_plans(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         self.worker.push(&SyncPlans {}).await.unwrap();
     }
