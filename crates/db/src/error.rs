@@ -72,6 +72,15 @@ impl DbError {
             _ => false,
         }
     }
+
+    /// Whether Postgres gave this transaction up because others stood in its way and it in theirs. Nothing is wrong
+    /// with any of them: the same call may be made again at once.
+    pub fn is_deadlock(&self) -> bool {
+        match self {
+            Self::Sql(sqlx::Error::Database(error)) => error.code().as_deref() == Some("40P01"),
+            _ => false,
+        }
+    }
 }
 
 fn is_outage(error: &sqlx::Error) -> bool {

@@ -6,6 +6,9 @@ use rolecall_db::DbError;
 use rolecall_queue::JobError;
 use rolecall_stripe::error::StripeError;
 
+/// How long a job waits that stood in somebody's way.
+const AFTER_DEADLOCK: Duration = Duration::from_secs(1);
+
 /// A piece of work that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
@@ -35,6 +38,10 @@ pub fn job_error(error: WorkError) -> JobError {
             None => JobError::retry(error),
         },
         WorkError::Unusable(_) => JobError::cancel(error),
+        WorkError::Db(db) if db.is_deadlock() => {
+            tracing::warn!(%error, "a job and somebody else stood in each other's way; tried again soon");
+            JobError::Snooze(AFTER_DEADLOCK)
+        }
         WorkError::Db(_) | WorkError::Contended(_) | WorkError::Fault(_) => JobError::retry(error),
     }
 }

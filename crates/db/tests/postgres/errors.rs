@@ -1,12 +1,15 @@
 //! `DbError`: what the real server says, and whether waiting mends it.
 
 use rolecall_db::{
-    Database, DatabaseOptions, DbError, PoolerMode, database::migrate, members::find_member, staff::is_staff,
+    Database, DatabaseOptions, DbError, PoolerMode,
+    database::migrate,
+    members::{find_member, lock_member},
+    staff::is_staff,
 };
 use rolecall_domain::ids::MemberId;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::support::{TestDb, person, uuid};
+use crate::support::{TestDb, person, soon, uuid};
 
 /// Nothing listens there.
 const NOBODY: &str = "postgres://nobody@127.0.0.1:1/none";
@@ -119,4 +122,36 @@ async fn an_error_keeps_its_cause() {
     let error = migrate(&NOBODY.into()).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap();
     assert!(cause.downcast_ref::<sqlx::Error>().is_some());
+}
+
+#[tokio::test]
+async fn of_two_who_stand_in_each_other_s_way_one_is_given_up_and_told_so() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    tx.commit().await.unwrap();
+    let (mut first, mut second) = (db.begin().await, db.begin().await);
+    lock_member(&mut first, one).await.unwrap();
+    lock_member(&mut second, other).await.unwrap();
+    let (first, second) = soon(async {
+        tokio::join!(
+            Box::pin(async {
+                let locked = lock_member(&mut first, other).await;
+                first.rollback().await.unwrap();
+                locked
+            }),
+            Box::pin(async {
+                let locked = lock_member(&mut second, one).await;
+                second.rollback().await.unwrap();
+                locked
+            })
+        )
+    })
+    .await;
+    let (error, locked) = match first {
+        Err(error) => (error, second),
+        locked => (second.unwrap_err(), locked),
+    };
+    assert!(locked.unwrap().is_some());
+    assert!(error.is_deadlock() && !error.is_outage(), "{error:?}");
 }

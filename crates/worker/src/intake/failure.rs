@@ -21,6 +21,8 @@ pub(super) enum Cause {
     Postgres,
     /// Stripe; `sure` that the next call fails as well, at least until after `wait`.
     Stripe { sure: bool, wait: Option<Duration> },
+    /// Somebody who was at the same at the same time: it can be tried again at once.
+    Chance,
     /// Nobody else: only these events.
     Event,
 }
@@ -29,6 +31,7 @@ pub(super) enum Cause {
 pub(super) fn cause(error: &WorkError) -> Cause {
     match error {
         WorkError::Db(error) if error.is_outage() => Cause::Postgres,
+        WorkError::Db(error) if error.is_deadlock() => Cause::Chance,
         WorkError::Stripe(StripeError::NotFound { .. } | StripeError::Invalid { .. }) => Cause::Event,
         WorkError::Stripe(error) => Cause::Stripe {
             sure: matches!(

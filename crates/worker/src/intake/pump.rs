@@ -299,6 +299,7 @@ async fn give_up(ctx: &Arc<Ctx>, work: Work, error: &WorkError) {
             ctx.pump.failed(true, None);
             false
         }
+        Cause::Chance => false,
         Cause::Stripe { sure, wait } => {
             ctx.pump.failed(sure, wait);
             failure::note(ctx, &work, error).await

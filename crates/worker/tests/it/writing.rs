@@ -3,19 +3,25 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rolecall_db::{Transaction, member_guilds::lock_member_guild, members::lock_member};
-use rolecall_domain::ids::MemberId;
+use rolecall_db::{
+    Transaction, member_guilds::lock_member_guild, members::lock_member, subscriptions::set_standing,
+};
+use rolecall_domain::{ids::MemberId, standing::Standing};
 use rolecall_sandbox::stripe::{story::Action, world::Metadata};
 use rolecall_worker::{
     error::WorkError,
     sync::{Hint, Synced, sync_subscription},
 };
+use serde_json::json;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::support::{
-    Person, World,
-    plans::{COUNCIL, PATRON, guild, member_role},
-    soon, until,
+use crate::{
+    pumping::updated,
+    support::{
+        Person, World,
+        plans::{COUNCIL, PATRON, guild, member_role},
+        soon, until,
+    },
 };
 
 /// A statement that waits for a lock for ten seconds fails, and then each is tried alone in any case.
@@ -276,4 +282,32 @@ async fn those_who_are_written_for_keep_nobody_from_writing() {
     world.settle().await;
     assert_eq!(world.roles(&newcomer), [].into());
     assert_eq!(world.losses().await, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_in_somebody_s_way_is_tried_again_and_spends_no_attempt() {
+    let world = Arc::new(World::start().await);
+    let (person, subscription) = world.council_member().await;
+    world.silently(&subscription, &Action::Cancel);
+    let object = world.stripe.object(&subscription).unwrap();
+    let id = subscription.parse().unwrap();
+    // In the wrong order: what is theirs before the person.
+    let mut elsewhere = world.worker.db.begin().await.unwrap();
+    set_standing(&mut elsewhere, &id, Standing::Active, None, true)
+        .await
+        .unwrap();
+    let mut delivery = JoinSet::new();
+    let worker = Arc::clone(&world);
+    delivery.spawn(async move { worker.deliver(&updated("evt_1", &object)).await });
+    world.waits_for_locks(1).await;
+    // Whoever has waited longer is given up: that is not us, unless the machine is very busy.
+    if let Err(error) = lock_member(&mut elsewhere, person.id).await {
+        assert!(error.is_deadlock(), "{error:?}");
+    }
+    elsewhere.rollback().await.unwrap();
+    soon(delivery.join_next()).await.unwrap().unwrap().ok();
+    world.settle().await;
+    assert_eq!(world.roles(&person), [].into());
+    let attempts = "SELECT jsonb_build_array(state, attempts) FROM inbox WHERE event_id = 'evt_1'";
+    assert_eq!(world.rows(attempts).await, [json!(["done", 0])]);
 }
