@@ -69,7 +69,8 @@ pub enum StripeError {
         #[source]
         source: reqwest::Error,
     },
-    /// A success whose body is not what was asked for. The operation did happen.
+    /// A success whose body is one of Stripe's objects, and cannot be read as what was asked for. The operation did
+    /// happen.
     #[error("could not read Stripe's answer about {subject}")]
     Decode {
         /// What it was about.
@@ -86,7 +87,7 @@ pub enum StripeError {
         /// The limit.
         limit: usize,
     },
-    /// An answer that does not come from Stripe's API.
+    /// An answer that does not come from Stripe's API, whatever its status.
     #[error("{endpoint} was answered with HTTP {status}, not as Stripe does: check STRIPE_API_BASE")]
     NotStripe {
         /// The method and path.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{StatusCode, header::HeaderMap};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     client::{call::Call, retry::Failure},
@@ -36,7 +36,30 @@ struct ErrorBody {
     error: ErrorObject,
 }
 
+/// Any of Stripe's objects.
+#[derive(Deserialize)]
+struct NamedObject {
+    object: String,
+}
+
 impl Answer {
+    /// What a success brought. If that cannot be read, the fault lies with the one object as long as it is one of
+    /// Stripe's, each of which says what it is; anything else comes from somebody who stands in between.
+    pub(crate) fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, StripeError> {
+        serde_json::from_slice(&self.body).map_err(|source| {
+            let named = serde_json::from_slice::<NamedObject>(&self.body);
+            if named.is_ok_and(|named| !named.object.is_empty()) {
+                let subject = call.subject.clone();
+                StripeError::Decode { subject, source }
+            } else {
+                StripeError::NotStripe {
+                    endpoint: call.endpoint,
+                    status: self.status.as_u16(),
+                }
+            }
+        })
+    }
+
     /// What it tells about trying again.
     pub(crate) fn failure(&self) -> Failure {
         Failure::refusal(self.status.as_u16(), self.should_retry(), self.retry_after())

@@ -92,9 +92,11 @@ impl Pulse {
 /// What an error says of Stripe as a whole; nothing if it is only about one request.
 fn complaint(error: &StripeError) -> Option<String> {
     Some(match error {
-        // 409 is a lock on one object.
+        // 409 is a lock on one object; and it is one object that cannot be read.
         StripeError::NotFound { .. }
         | StripeError::Invalid { .. }
+        | StripeError::Decode { .. }
+        | StripeError::TooLarge { .. }
         | StripeError::Unavailable { status: 409, .. } => return None,
         StripeError::Unauthorized => {
             "the key is refused (401): check STRIPE_SECRET_KEY, and that it was not revoked".to_owned()
@@ -112,7 +114,7 @@ fn complaint(error: &StripeError) -> Option<String> {
         StripeError::Unreachable { .. } => {
             "cannot be reached: check the network and STRIPE_API_BASE".to_owned()
         }
-        StripeError::Decode { .. } | StripeError::TooLarge { .. } | StripeError::NotStripe { .. } => {
+        StripeError::NotStripe { .. } => {
             "gives answers that Stripe does not give: check STRIPE_API_BASE and what stands in between"
                 .to_owned()
         }
@@ -148,8 +150,12 @@ mod tests {
     fn what_is_wrong_with_one_request_says_nothing_of_stripe() {
         let (mut pulse, now) = (Pulse::new(QUIET), Instant::now());
         pulse.note(Some(&unavailable()), now);
-        let subject = "subscription sub_1".to_owned();
-        pulse.note(Some(&StripeError::NotFound { subject }), now);
+        let subject = || "subscription sub_1".to_owned();
+        pulse.note(Some(&StripeError::NotFound { subject: subject() }), now);
+        assert_eq!(pulse.complaint(now), None);
+        let source = serde_json::from_str::<u8>("x").unwrap_err();
+        let subject = subject();
+        pulse.note(Some(&StripeError::Decode { subject, source }), now);
         assert_eq!(pulse.complaint(now), None);
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use reqwest::{
     Method, Request,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
@@ -97,12 +97,7 @@ impl Transport {
     /// Makes the call and reads the answer as a `T`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<T, StripeError> {
         self.with_pulse(|pulse| pulse.admit(Instant::now()))?;
-        let result = self.body_of(call).await.and_then(|body| {
-            serde_json::from_slice(&body).map_err(|source| StripeError::Decode {
-                subject: call.subject.clone(),
-                source,
-            })
-        });
+        let result = self.success_of(call).await.and_then(|answer| answer.read(call));
         self.with_pulse(|pulse| pulse.note(result.as_ref().err(), Instant::now()));
         result
     }
@@ -112,14 +107,14 @@ impl Transport {
         self.with_pulse(|pulse| pulse.complaint(Instant::now()).map(str::to_owned))
     }
 
-    /// The body of the first success.
-    async fn body_of(&self, call: &Call) -> Result<Bytes, StripeError> {
+    /// The first success.
+    async fn success_of(&self, call: &Call) -> Result<Answer, StripeError> {
         let begin = Instant::now();
         let mut attempt = 1;
         loop {
             self.wait_for_turn(call).await?;
             let (error, failure) = match self.attempt(call).await {
-                Ok(answer) if answer.status.is_success() => return Ok(answer.body),
+                Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) => {
                     let failure = answer.failure();
                     self.slow_down_after(&answer);

@@ -285,17 +285,34 @@ async fn nobody_there_is_unreachable() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_says_what_it_was_about() {
     for body in [
-        "<html>busy</html>",
-        "",
-        "{\"id\":",
-        "[]",
-        r#"{"status":"active"}"#,
+        r#"{"object":"subscription"}"#,
+        r#"{"object":"subscription","id":"sub_1","cancel_at":9223372036854775807}"#,
+        r#"{"object":"list","data":[]}"#,
     ] {
         let error = error_of(vec![Reply::ok(body)]).await;
         assert!(matches!(error, StripeError::Decode { .. }), "{body}: {error:?}");
         assert_eq!(
             error.to_string(),
             "could not read Stripe's answer about subscription sub_1"
+        );
+        assert!(!error.is_transient());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_of_stripe_s_objects_is_not_stripe_s() {
+    for body in [
+        "<html>busy</html>",
+        "",
+        "{\"id\":",
+        "{\"object\":\"subscription\"",
+        "[]",
+        r#"{"status":"active"}"#,
+    ] {
+        let error = error_of(vec![Reply::ok(body)]).await;
+        assert!(
+            matches!(error, StripeError::NotStripe { status: 200, .. }),
+            "{body}: {error:?}"
         );
         assert!(!error.is_transient());
     }

@@ -32,7 +32,13 @@ pub(super) fn cause(error: &WorkError) -> Cause {
     match error {
         WorkError::Db(error) if error.is_outage() => Cause::Postgres,
         WorkError::Db(error) if error.is_deadlock() => Cause::Chance,
-        WorkError::Stripe(StripeError::NotFound { .. } | StripeError::Invalid { .. }) => Cause::Event,
+        // Stripe has answered, and others get an answer of their own.
+        WorkError::Stripe(
+            StripeError::NotFound { .. }
+            | StripeError::Invalid { .. }
+            | StripeError::Decode { .. }
+            | StripeError::TooLarge { .. },
+        ) => Cause::Event,
         WorkError::Stripe(error) => Cause::Stripe {
             sure: matches!(
                 error,
@@ -116,6 +122,24 @@ mod tests {
         let stripe = |error: StripeError| cause(&error.into());
         let subject = || "subscription sub_1".to_owned();
         assert_eq!(stripe(StripeError::NotFound { subject: subject() }), Cause::Event);
+        let source = serde_json::from_str::<u8>("x").unwrap_err();
+        let unreadable = StripeError::Decode {
+            subject: subject(),
+            source,
+        };
+        assert_eq!(stripe(unreadable), Cause::Event);
+        let not_stripe = StripeError::NotStripe {
+            endpoint: "GET /v1/subscriptions/{id}",
+            status: 200,
+        };
+        assert_eq!(
+            stripe(not_stripe),
+            Cause::Stripe {
+                sure: false,
+                wait: None
+            },
+            "a page of somebody who stands in between"
+        );
         let wait = Some(Duration::from_secs(7));
         assert_eq!(
             stripe(StripeError::RateLimited { retry_after: wait }),

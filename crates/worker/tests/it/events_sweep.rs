@@ -412,7 +412,7 @@ async fn stripe_says_no_and_the_next_run_tries_again() {
         ),
         (
             FaultKind::Garbage,
-            "could not read Stripe's answer about the events",
+            "was answered with HTTP 200, not as Stripe does",
         ),
     ] {
         world.fault("/v1/events", 1, fault);

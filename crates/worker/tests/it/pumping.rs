@@ -10,10 +10,10 @@ use rolecall_sandbox::stripe::faults::{FaultKind, Snapshot};
 use rolecall_worker::{
     ctx::Ctx,
     handlers::{QUEUES, registry},
-    intake::refill,
+    intake::{pump, refill},
 };
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::support::{
@@ -285,4 +285,38 @@ async fn a_backlog_in_the_inbox_is_worked_off_by_all_workers() {
     workers.stop().await;
     let reads: usize = subscriptions.iter().map(|id| world.reads(id)).sum();
     assert!((30..=90).contains(&reads), "{reads} reads for 30 subscriptions");
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_read_stop_no_other_event_unless_they_are_nobody_s_answers() {
+    let world = World::start().await;
+    let update = |number: usize, subscription: &str| {
+        let object = json!({ "id": subscription, "object": "subscription" });
+        updated(&format!("evt_{number}"), &object)
+    };
+    for number in 0..6 {
+        let poison = world.buy_as_nobody(number);
+        world.stripe.with(|stripe| {
+            stripe.subscriptions.get_mut(&poison).unwrap().cancel_at = Some(i64::MAX);
+        });
+        world.deliver(&update(number, &poison)).await.unwrap_err();
+    }
+    let good = world.buy_as_nobody(6);
+    world.hand_over(&world.worker, &update(6, &good)).await;
+    let work = world
+        .worker
+        .pump
+        .take(Instant::now())
+        .expect("nobody is waited for");
+    pump::run(&world.worker, work).await.unwrap();
+    assert_eq!(world.count("done").await, 1);
+
+    world.fault("/v1/subscriptions/", 3, FaultKind::Garbage);
+    for number in 7..10 {
+        let subscription = world.buy_as_nobody(number);
+        world.deliver(&update(number, &subscription)).await.unwrap_err();
+    }
+    let later = world.buy_as_nobody(10);
+    world.hand_over(&world.worker, &update(10, &later)).await;
+    assert!(world.worker.pump.take(Instant::now()).is_none(), "Stripe is away");
 }
