@@ -421,3 +421,38 @@ pub async fn rematch_plans(conn: &mut Connection) -> Result<u64, DbError> {
     .await?;
     Ok(done.rows_affected())
 }
+
+/// A status that is none of those asked for, and who has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherStatus {
+    /// Stripe's word for it.
+    pub status: SubscriptionStatus,
+    /// How many subscriptions have it.
+    pub count: i64,
+    /// The first of them.
+    pub first: StripeSubscriptionId,
+}
+
+/// The statuses of subscriptions that are none of `known`, in the order of their names.
+#[expect(
+    clippy::as_conversions,
+    reason = "how sqlx is told the type of a parameter: nothing is converted"
+)]
+pub async fn list_other_statuses(conn: &mut Connection, known: &[&str]) -> Result<Vec<OtherStatus>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT status, count(*) AS "count!", min(id) AS "first!"
+           FROM subscriptions WHERE status <> ALL($1) GROUP BY status ORDER BY status"#,
+        known as &[&str],
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(OtherStatus {
+                status: SubscriptionStatus::from(row.status),
+                count: row.count,
+                first: parse("subscriptions", "id", &row.first)?,
+            })
+        })
+        .collect()
+}

@@ -34,6 +34,18 @@ pub enum SubscriptionStatus {
 }
 
 impl SubscriptionStatus {
+    /// Every status that this version knows.
+    pub const KNOWN: [Self; 8] = [
+        Self::Incomplete,
+        Self::IncompleteExpired,
+        Self::Trialing,
+        Self::Active,
+        Self::PastDue,
+        Self::Unpaid,
+        Self::Canceled,
+        Self::Paused,
+    ];
+
     /// Stripe's word for it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -108,4 +120,20 @@ pub struct Subscription {
     pub reversal: Option<Reversal>,
     /// The last standing that was derived, kept for a status that this version does not know.
     pub last_standing: Option<crate::standing::Standing>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_known_by_its_word() {
+        for status in SubscriptionStatus::KNOWN {
+            assert!(!matches!(status, SubscriptionStatus::Unknown(_)));
+            assert_eq!(SubscriptionStatus::from(status.to_string()), status);
+        }
+        let words = SubscriptionStatus::KNOWN.map(|status| status.to_string());
+        let words: std::collections::BTreeSet<_> = words.into_iter().collect();
+        assert_eq!(words.len(), SubscriptionStatus::KNOWN.len());
+    }
 }

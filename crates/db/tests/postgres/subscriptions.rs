@@ -4,8 +4,8 @@ use rolecall_db::{
     customers::upsert_customer,
     subscriptions::{
         ReadMark, StoredSubscription, SubscriptionRead, Written, find_owed_since, find_read_mark,
-        insert_subscription, link_customer_subscriptions, list_subscriptions_of, rematch_plans, set_standing,
-        update_subscriptions,
+        insert_subscription, link_customer_subscriptions, list_other_statuses, list_subscriptions_of,
+        rematch_plans, set_standing, update_subscriptions,
     },
 };
 use rolecall_domain::{
@@ -601,4 +601,30 @@ async fn of_reads_that_are_written_together_each_has_its_own_fate() {
         ]
     );
     assert_eq!(list_subscriptions_of(&mut tx, other).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn statuses_that_are_not_known_are_listed_with_how_many_have_them() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    for (id, status) in [
+        ("sub_1", "active"),
+        ("sub_4", "hibernating"),
+        ("sub_3", "hibernating"),
+        ("sub_2", "asleep"),
+    ] {
+        let read = SubscriptionRead {
+            status: parse(status),
+            ..read(id)
+        };
+        subscribe(&mut tx, &read).await;
+    }
+    let others = list_other_statuses(&mut tx, &["active", "paused"]).await.unwrap();
+    let told: Vec<_> = others
+        .iter()
+        .map(|other| (other.status.as_str(), other.count, other.first.as_str()))
+        .collect();
+    assert_eq!(told, [("asleep", 1, "sub_2"), ("hibernating", 2, "sub_3")]);
+    let all = ["active", "asleep", "hibernating"];
+    assert_eq!(list_other_statuses(&mut tx, &all).await.unwrap(), []);
 }

@@ -62,6 +62,8 @@ pub enum FaultKind {
     },
     /// 200 with a body that is no JSON.
     Garbage,
+    /// The right answer, with a status that no version of today knows.
+    NewStatus,
     /// A list that says there is nothing.
     EmptyList,
     /// A list that ends in the middle of its page and says there is no more.

@@ -173,6 +173,7 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
                 ..answer.into()
             })
         }
+        Some(FaultKind::NewStatus) => Some(with_a_new_status(serve()).into()),
         Some(FaultKind::EmptyList) => Some(changed_list(serve(), Vec::clear).into()),
         Some(FaultKind::HalfList) => {
             let half = |rows: &mut Vec<Value>| rows.truncate(rows.len() / 2);
@@ -185,6 +186,17 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
             Some(early.unwrap_or_else(serve).into())
         }
     }
+}
+
+/// An object with another status; anything else is left as it is.
+fn with_a_new_status(answer: Answer) -> Answer {
+    let mut value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let Some(status) = value.get_mut("status") else {
+        return answer;
+    };
+    *status = Value::String("hibernating".to_owned());
+    let body = json::pretty(&value);
+    Answer { body, ..answer }
 }
 
 /// A list with other rows that says there is no more; anything else is left as it is.

@@ -208,3 +208,19 @@ async fn a_slow_answer_tells_the_state_from_before_or_after_its_wait() {
         assert_eq!(answer["status"], told, "{snapshot:?}");
     }
 }
+
+#[tokio::test]
+async fn a_new_status_is_the_right_answer_but_for_its_status() {
+    let fixture = Fixture::start().await;
+    let seeded = fixture
+        .stripe
+        .seed_subscription("a@example.com", Card::Works, MONTHLY, 1, Metadata::new());
+    let path = format!("/v1/subscriptions/{}", seeded.unwrap());
+    let (_, mut right) = fixture.get(&path).await;
+    assert_eq!(right["status"], "active");
+    fixture.stripe.add_request_fault(once(FaultKind::NewStatus));
+    let (status, body) = fixture.get(&path).await;
+    assert_eq!(status, 200);
+    right["status"] = "hibernating".into();
+    assert_eq!(body, right);
+}

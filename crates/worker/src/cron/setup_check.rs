@@ -1,4 +1,5 @@
-//! `setup_check`: whether Stripe's events find their way to us, and what to do if not.
+//! `setup_check`: whether Stripe's events find their way to us, whether we know all that Stripe says of
+//! subscriptions, and what to do if not.
 //!
 //! What is wrong is kept until it is mended, where every worker's `/ready` shows it. It is logged when it begins
 //! and when it ends, and not in between.
@@ -7,7 +8,9 @@ use chrono::TimeDelta;
 use rolecall_db::{
     alarms::{Raised, Severity, end_alarm, list_alarms, raise_alarm},
     reconcile_views::find_silence,
+    subscriptions::list_other_statuses,
 };
+use rolecall_domain::subscription::SubscriptionStatus;
 use rolecall_stripe::{
     endpoint_check::{EndpointFault, check_endpoint},
     error::StripeError,
@@ -23,14 +26,18 @@ const SILENT: &str = "stripe_silent";
 /// That the endpoints cannot be looked at.
 const UNREADABLE: &str = "stripe_endpoint_unreadable";
 
+/// The check of what Stripe says of subscriptions.
+const UNKNOWN_STATUS: &str = "stripe_unknown_status";
+
 /// Everything that this job looks at.
-pub(crate) const CHECKS: [&str; 6] = [
+pub(crate) const CHECKS: [&str; 7] = [
     EndpointFault::NAMES[0],
     EndpointFault::NAMES[1],
     EndpointFault::NAMES[2],
     EndpointFault::NAMES[3],
     SILENT,
     UNREADABLE,
+    UNKNOWN_STATUS,
 ];
 
 /// Something that a check found.
@@ -44,6 +51,7 @@ struct Found {
 pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
     let mut found = Vec::new();
     found.extend(silence(ctx).await?);
+    found.extend(unknown_statuses(ctx).await?);
     match ctx.stripe.list_webhook_endpoints().await {
         Ok(endpoints) => {
             let faults = check_endpoint(&endpoints, ctx.public_url.as_deref());
@@ -63,7 +71,7 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
         }),
         // Stripe's own trouble shows in `/ready` already, and says nothing of the endpoint.
         Err(error) => {
-            settle(ctx, &found, &[SILENT]).await?;
+            settle(ctx, &found, &[SILENT, UNKNOWN_STATUS]).await?;
             return Err(error.into());
         }
     }
@@ -101,6 +109,53 @@ async fn silence(ctx: &Ctx) -> Result<Option<Found>, WorkError> {
               the api can be reached from outside"
             .to_owned(),
     }))
+}
+
+/// Whether subscriptions have a status that this version does not know.
+async fn unknown_statuses(ctx: &Ctx) -> Result<Option<Found>, WorkError> {
+    let known = SubscriptionStatus::KNOWN;
+    let known: Vec<&str> = known.iter().map(SubscriptionStatus::as_str).collect();
+    let mut tx = ctx.db.begin().await?;
+    let others = list_other_statuses(&mut tx, &known).await?;
+    tx.commit().await?;
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let told = others.iter().map(|other| {
+        format!(
+            "{:?} ({}, the first is {})",
+            other.status.as_str(),
+            other.count,
+            other.first
+        )
+    });
+    Ok(Some(Found {
+        name: UNKNOWN_STATUS,
+        severity: Severity::Alarm,
+        problem: format!(
+            "subscriptions have a status that this version does not know: {}",
+            told.collect::<Vec<_>>().join(", ")
+        ),
+        fix: "update Rolecall; until then each of them keeps the standing that it had, whatever is paid"
+            .to_owned(),
+    }))
+}
+
+/// Raises the alarm about statuses without waiting for the next run; the runs tell more, and end it.
+pub(crate) async fn look_at_statuses(ctx: &Ctx) {
+    let looked = async {
+        let mut tx = ctx.db.begin().await?;
+        let known = list_alarms(&mut tx).await?;
+        tx.commit().await?;
+        if known.iter().any(|alarm| alarm.name == UNKNOWN_STATUS) {
+            return Ok(());
+        }
+        let found: Vec<Found> = unknown_statuses(ctx).await?.into_iter().collect();
+        settle(ctx, &found, &[UNKNOWN_STATUS]).await
+    };
+    if let Err(error) = looked.await {
+        tracing::warn!(%error, "an alarm could not be raised; the next run does it");
+    }
 }
 
 /// Begins and ends what of `looked_at` has changed.

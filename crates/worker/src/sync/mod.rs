@@ -22,6 +22,7 @@ use rolecall_domain::ids::{MemberId, StripeEventId, StripeSubscriptionId};
 use tokio::time::Instant;
 
 use crate::{
+    cron::setup_check,
     ctx::Ctx,
     error::WorkError,
     sync::{turns::Turn, writer::Draft},
@@ -122,8 +123,12 @@ async fn read_and_write(
             events: hint.events.iter().copied().cloned().collect(),
             member_id: hint.member_id,
         };
+        let is_unknown = draft.read.unknown_status().is_some();
         if let Some(converged) = writer::write(ctx, draft).await? {
             ctx.tell(converged).await;
+            if is_unknown {
+                setup_check::look_at_statuses(ctx).await;
+            }
             return Ok(Synced::Read);
         }
     }

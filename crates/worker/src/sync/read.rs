@@ -100,6 +100,11 @@ impl Read {
         &self.subscription.id
     }
 
+    /// The status, if it is one that this version does not know.
+    pub(super) fn unknown_status(&self) -> Option<SubscriptionStatus> {
+        Some(status(&self.subscription)).filter(|status| matches!(status, SubscriptionStatus::Unknown(_)))
+    }
+
     /// The person whom metadata of ours names.
     pub(super) fn named(&self) -> Option<MemberId> {
         self.subscription.metadata.get(MEMBER_METADATA)?.parse().ok()

@@ -290,6 +290,16 @@ impl Batch<'_> {
         conn: &mut Connection,
         written: &BTreeMap<StripeSubscriptionId, Written>,
     ) -> Result<(), WorkError> {
+        for draft in &self.drafts {
+            if let Some(status) = draft.read.unknown_status()
+                && let Some(Written::Changed { .. }) = written.get(draft.read.id())
+            {
+                tracing::error!(
+                    stripe.subscription_id = %draft.read.id(), stripe.status = %status,
+                    "a subscription has a status that this version does not know: it keeps the standing that it had"
+                );
+            }
+        }
         let done = self
             .drafts
             .iter()

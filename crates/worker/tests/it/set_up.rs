@@ -1,8 +1,10 @@
 //! Whether Stripe's events find their way to us; and what is read again because nothing was heard of it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::alarms::{Alarm, Severity, list_alarms};
 use rolecall_sandbox::stripe::{EndpointConfig, faults::FaultKind, story::Action};
+
+use rolecall_worker::sync::{Hint, sync_subscription};
 
 use crate::support::{World, plans::member_role};
 
@@ -213,4 +215,33 @@ async fn what_stripe_does_not_know_is_left_to_the_sweep_that_counts() {
     );
     world.settle().await;
     assert_eq!(world.roles(&person), [member_role()].into());
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_knows_takes_nothing_and_is_an_alarm_until_it_is_gone() {
+    let world = World::start().await;
+    world.endpoint(ADDRESS, None, &["*"]);
+    let (person, subscription) = world.council_member().await;
+    let read = async || {
+        let id = subscription.parse().unwrap();
+        let hint = Hint::seen(DateTime::<Utc>::MAX_UTC);
+        sync_subscription(&world.worker, &id, hint).await.unwrap();
+        world.settle().await;
+    };
+    world.fault(&subscription, 1, FaultKind::NewStatus);
+    read().await;
+    assert_eq!(world.roles(&person), [member_role()].into());
+    let raised = world.alarms().await;
+    let [alarm] = raised.as_slice() else {
+        panic!("{raised:?}")
+    };
+    assert_eq!(
+        (alarm.name.as_str(), alarm.severity),
+        ("stripe_unknown_status", Severity::Alarm)
+    );
+    let expected = format!("\"hibernating\" (1, the first is {subscription})");
+    assert!(alarm.problem.ends_with(&expected), "{}", alarm.problem);
+    assert_eq!(world.checked().await, ["stripe_unknown_status"]);
+    read().await;
+    assert_eq!(world.checked().await, [""; 0]);
 }
