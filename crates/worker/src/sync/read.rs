@@ -94,6 +94,27 @@ fn is_owed(invoice: &Invoice) -> bool {
         && (invoice.attempted || invoice.attempt_count > 0)
 }
 
+#[cfg(test)]
+impl Read {
+    /// A read of an active subscription.
+    pub(super) fn of(id: &str, quantity: u64) -> Self {
+        let subscription = serde_json::json!({
+            "id": id, "object": "subscription", "status": "active", "customer": "cus_1",
+            "items": { "object": "list", "data": [{ "id": "si_1", "object": "subscription_item", "quantity": quantity }] },
+        });
+        Self {
+            subscription: serde_json::from_value(subscription).unwrap(),
+            owed: Vec::new(),
+            started_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// How many of it were bought.
+    pub(super) fn quantity(&self) -> Option<u64> {
+        self.subscription.items.data.first()?.quantity
+    }
+}
+
 impl Read {
     /// Which subscription was read.
     pub(super) const fn id(&self) -> &StripeSubscriptionId {

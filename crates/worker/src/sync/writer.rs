@@ -97,8 +97,9 @@ pub(super) async fn write(ctx: &Ctx, draft: Draft) -> Result<Option<Converged>, 
             biased;
             answer = &mut answered => break answer,
             Ok(turn) = ctx.writer.turns.acquire() => {
-                let batch = ctx.writer.take();
-                ctx.metrics.unwritten_reads.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+                let (batch, gone) = ctx.writer.take();
+                let taken = batch.len().saturating_add(gone);
+                ctx.metrics.unwritten_reads.sub(i64::try_from(taken).unwrap_or(i64::MAX));
                 if batch.is_empty() {
                     // Somebody is writing for us, and the turn is for whoever comes next.
                     drop(turn);
@@ -352,16 +353,81 @@ impl Batch<'_> {
 }
 
 impl Writer {
-    /// What is written next, in the order in which every worker writes, so that two do not wait for each other.
-    fn take(&self) -> Vec<Request> {
+    /// What is written next, in the order in which every worker writes, so that two do not wait for each other; and how
+    /// many were given up by whoever waited for them. Those are not written: the turn to read ended with the wait, and
+    /// a newer read may wait as well. Nor are two reads of one subscription written at a time: it would be left to
+    /// chance which one.
+    fn take(&self) -> (Vec<Request>, usize) {
         let mut waiting = self.waiting();
-        let count = waiting.len().min(MOST);
-        let mut batch: Vec<Request> = waiting.drain(..count).collect();
+        let all = waiting.len();
+        waiting.retain(|request| !request.answer.is_closed());
+        let gone = all.saturating_sub(waiting.len());
+        let mut subjects = BTreeSet::new();
+        let (mut batch, later): (Vec<Request>, Vec<Request>) = waiting
+            .drain(..)
+            .partition(|request| subjects.len() < MOST && subjects.insert(request.draft.read.id().clone()));
+        *waiting = later;
         batch.sort_by(|a, b| a.draft.read.id().cmp(b.draft.read.id()));
-        batch
+        (batch, gone)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Request>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(writer: &Writer, id: &str, quantity: u64) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let draft = Draft {
+            read: Read::of(id, quantity),
+            mark: None,
+            events: Vec::new(),
+            member_id: None,
+        };
+        writer.waiting().push(Request { draft, answer });
+        answered
+    }
+
+    fn taken(writer: &Writer) -> (Vec<(String, Option<u64>)>, usize) {
+        let (batch, gone) = writer.take();
+        let told = batch
+            .iter()
+            .map(|request| (request.draft.read.id().to_string(), request.draft.read.quantity()));
+        (told.collect(), gone)
+    }
+
+    #[test]
+    fn a_read_that_nobody_waits_for_any_more_is_not_written() {
+        let writer = Writer::default();
+        let waits = [
+            wait(&writer, "sub_2", 1),
+            wait(&writer, "sub_1", 1),
+            wait(&writer, "sub_3", 1),
+        ];
+        let [_second, given_up, _third] = waits;
+        drop(given_up);
+        let newer = wait(&writer, "sub_1", 2);
+        let expected = [("sub_1", 2), ("sub_2", 1), ("sub_3", 1)];
+        let expected = expected.map(|(id, quantity)| (id.to_owned(), Some(quantity)));
+        assert_eq!(taken(&writer), (expected.to_vec(), 1));
+        assert_eq!(taken(&writer), (vec![], 0));
+        drop(newer);
+    }
+
+    #[test]
+    fn two_reads_of_one_subscription_are_not_written_at_a_time() {
+        let writer = Writer::default();
+        let ids = (0..MOST).map(|n| format!("sub_{n:02}"));
+        let twice: Vec<_> = ids.clone().flat_map(|id| [id.clone(), id]).collect();
+        let waits: Vec<_> = twice.iter().map(|id| wait(&writer, id, 1)).collect();
+        let all: Vec<_> = ids.map(|id| (id, Some(1))).collect();
+        assert_eq!(taken(&writer), (all.clone(), 0));
+        assert_eq!(taken(&writer), (all, 0));
+        assert_eq!(taken(&writer), (vec![], 0));
+        drop(waits);
     }
 }

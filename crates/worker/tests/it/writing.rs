@@ -284,6 +284,31 @@ async fn those_who_are_written_for_keep_nobody_from_writing() {
     assert_eq!(world.losses().await, 7);
 }
 
+#[tokio::test]
+async fn a_read_that_was_given_up_never_takes_the_place_of_a_newer_one() {
+    let world = World::start().await;
+    let mut people = world.ended_members(2).await;
+    let (person, subscription) = world.council_member().await;
+    let (gate, mut syncs) = world.gather(&people).await;
+    let mut given_up = Syncs::new();
+    world.sync(&mut given_up, [&subscription]);
+    until(async || world.worker.metrics.unwritten_reads.get() == 1).await;
+    given_up.shutdown().await;
+    world.silently(&subscription, &Action::Cancel);
+    world.sync(&mut syncs, [&subscription]);
+    until(async || world.worker.metrics.unwritten_reads.get() == 2).await;
+    gate.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        assert_eq!(synced.unwrap().1.unwrap(), Synced::Read);
+    }
+    assert_eq!(world.worker.metrics.unwritten_reads.get(), 0);
+    world.settle().await;
+    people.push((person, subscription));
+    for (person, subscription) in &people {
+        assert_eq!(world.roles(person), [].into(), "{subscription}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stands_in_somebody_s_way_is_tried_again_and_spends_no_attempt() {
     let world = Arc::new(World::start().await);
