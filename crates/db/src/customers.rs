@@ -36,6 +36,8 @@ pub struct CustomerOwner {
     pub named: Option<MemberId>,
     /// The person whose customer it is. That stays so, once there is one.
     pub linked: Option<MemberId>,
+    /// Subscriptions or purchases of the customer are nobody's yet.
+    pub has_unclaimed: bool,
 }
 
 /// Whose each of some customers is, in their order, when somebody is named beside it.
@@ -53,7 +55,10 @@ pub async fn list_customer_owners(
         .map(|(_, named)| named.map(MemberId::as_uuid))
         .collect();
     let rows = sqlx::query!(
-        r#"SELECT m.id AS "named?", c.member_id AS "linked?"
+        r#"SELECT m.id AS "named?", c.member_id AS "linked?",
+                  EXISTS (SELECT FROM subscriptions s WHERE s.customer_id = c.id AND s.member_id IS NULL)
+                  OR EXISTS (SELECT FROM purchases p WHERE p.customer_id = c.id AND p.member_id IS NULL)
+                    AS "has_unclaimed!"
            FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS u (customer_id, named, place)
            LEFT JOIN members m ON m.id = u.named
            LEFT JOIN stripe_customers c ON c.id = u.customer_id
@@ -66,8 +71,36 @@ pub async fn list_customer_owners(
     let owners = rows.into_iter().map(|row| CustomerOwner {
         named: row.named.map(MemberId::from_uuid),
         linked: row.linked.map(MemberId::from_uuid),
+        has_unclaimed: row.has_unclaimed,
     });
     Ok(owners.collect())
+}
+
+/// Gives each of these people every subscription and purchase of their customer that nobody had yet. Returns who was
+/// given something.
+pub async fn link_unclaimed(
+    conn: &mut Connection,
+    owners: &[(&StripeCustomerId, MemberId)],
+) -> Result<Vec<MemberId>, DbError> {
+    let customers: Vec<String> = owners.iter().map(|(id, _)| id.as_str().to_owned()).collect();
+    let members: Vec<_> = owners.iter().map(|(_, member_id)| member_id.as_uuid()).collect();
+    let rows = sqlx::query_scalar!(
+        r#"WITH u AS (SELECT * FROM unnest($1::text[], $2::uuid[]) AS u (customer_id, member_id)),
+           s AS (
+             UPDATE subscriptions SET member_id = u.member_id FROM u
+             WHERE subscriptions.customer_id = u.customer_id AND subscriptions.member_id IS NULL
+             RETURNING u.member_id),
+           p AS (
+             UPDATE purchases SET member_id = u.member_id FROM u
+             WHERE purchases.customer_id = u.customer_id AND purchases.member_id IS NULL
+             RETURNING u.member_id)
+           SELECT member_id AS "member_id!" FROM s UNION SELECT member_id FROM p"#,
+        &customers,
+        &members,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MemberId::from_uuid).collect())
 }
 
 /// The customer of a person: the one linked first that Stripe still knows.

@@ -224,19 +224,3 @@ pub async fn set_purchase_standing(
     .await?;
     one_row("purchases", &done)
 }
-
-/// Gives the person every purchase of a customer that nobody had yet. Returns how many.
-pub async fn link_customer_purchases(
-    conn: &mut Connection,
-    customer: &StripeCustomerId,
-    member_id: MemberId,
-) -> Result<u64, DbError> {
-    let done = sqlx::query!(
-        "UPDATE purchases SET member_id = $2 WHERE customer_id = $1 AND member_id IS NULL",
-        customer.as_str(),
-        member_id.as_uuid()
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
-}

@@ -388,22 +388,6 @@ pub async fn list_subscriptions_of_many(
         .collect()
 }
 
-/// Gives the person every subscription of a customer that nobody had yet. Returns how many.
-pub async fn link_customer_subscriptions(
-    conn: &mut Connection,
-    customer: &StripeCustomerId,
-    member_id: MemberId,
-) -> Result<u64, DbError> {
-    let done = sqlx::query!(
-        "UPDATE subscriptions SET member_id = $2 WHERE customer_id = $1 AND member_id IS NULL",
-        customer.as_str(),
-        member_id.as_uuid()
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// Matches stored subscriptions with the plans that sell their prices now: the catalog changed.
 pub async fn rematch_plans(conn: &mut Connection) -> Result<u64, DbError> {
     let done = sqlx::query!(

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
     checkout_sessions::{Checkout, CheckoutState, find_checkout, set_checkout_state},
-    customers::upsert_customer,
+    customers::{link_unclaimed, upsert_customer},
     discord_accounts::find_account_of,
     inbox::database_time,
     members::lock_member,
-    purchases::{PurchaseRead, find_purchase_mark, link_customer_purchases, write_purchase},
-    subscriptions::{ReadMark, link_customer_subscriptions},
+    purchases::{PurchaseRead, find_purchase_mark, write_purchase},
+    subscriptions::ReadMark,
     trials::{Trial, TrialState, insert_trial},
 };
 use rolecall_domain::{
@@ -123,8 +123,7 @@ async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Con
         something_new = true;
     }
     if let (Some(owner), Some(customer)) = (owner, &session.customer) {
-        something_new |= link_customer_subscriptions(&mut tx, customer, owner).await? > 0;
-        something_new |= link_customer_purchases(&mut tx, customer, owner).await? > 0;
+        something_new |= !link_unclaimed(&mut tx, &[(customer, owner)]).await?.is_empty();
     }
     let converged = match owner.or(buyer).filter(|_| something_new) {
         Some(member_id) => converge(&mut tx, ctx, member_id, Trigger::Checkout, now).await?,

@@ -2,8 +2,8 @@
 
 use rolecall_db::{
     purchases::{
-        PurchaseRead, StoredPurchase, find_purchase_mark, link_customer_purchases, list_purchases_of,
-        set_purchase_standing, write_purchase,
+        PurchaseRead, StoredPurchase, find_purchase_mark, list_purchases_of, set_purchase_standing,
+        write_purchase,
     },
     subscriptions::ReadMark,
 };
@@ -103,38 +103,5 @@ async fn what_a_convergence_derived_is_kept_with_its_purchase() {
         set_purchase_standing(&mut tx, &parse("cs_3"), grace, None, true)
             .await
             .is_err()
-    );
-}
-
-#[tokio::test]
-async fn a_customer_s_purchases_go_to_who_is_linked_first() {
-    let db = TestDb::new().await;
-    let mut tx = db.begin().await;
-    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
-    for (id, customer, member) in [
-        ("cs_1", "cus_1", None),
-        ("cs_2", "cus_1", Some(other)),
-        ("cs_3", "cus_2", None),
-    ] {
-        let customer = parse(customer);
-        rolecall_db::customers::upsert_customer(&mut tx, &customer, None, at(0))
-            .await
-            .unwrap();
-        let bought = PurchaseRead {
-            customer: Some(customer),
-            ..purchase(id, member, None)
-        };
-        assert!(write_purchase(&mut tx, &bought, None, at(0)).await.unwrap());
-    }
-    assert_eq!(
-        link_customer_purchases(&mut tx, &parse("cus_1"), one)
-            .await
-            .unwrap(),
-        1
-    );
-    let of_one = list_purchases_of(&mut tx, one).await.unwrap();
-    assert_eq!(
-        of_one.iter().map(|stored| stored.id.as_str()).collect::<Vec<_>>(),
-        ["cs_1"]
     );
 }

@@ -4,8 +4,8 @@ use rolecall_db::{
     customers::upsert_customer,
     subscriptions::{
         ReadMark, StoredSubscription, SubscriptionRead, Written, find_owed_since, find_read_mark,
-        insert_subscription, link_customer_subscriptions, list_other_statuses, list_subscriptions_of,
-        rematch_plans, set_standing, update_subscriptions,
+        insert_subscription, list_other_statuses, list_subscriptions_of, rematch_plans, set_standing,
+        update_subscriptions,
     },
 };
 use rolecall_domain::{
@@ -379,51 +379,6 @@ async fn a_standing_is_kept_with_its_date_and_access_is_never_forgotten() {
         set_standing(&mut tx, &parse("sub_3"), Standing::Active, None, true)
             .await
             .is_err()
-    );
-}
-
-#[tokio::test]
-async fn a_customer_brings_the_subscriptions_that_nobody_had() {
-    let db = TestDb::new().await;
-    let mut tx = db.begin().await;
-    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
-    subscribe(&mut tx, &read("sub_1")).await;
-    subscribe(
-        &mut tx,
-        &SubscriptionRead {
-            member_id: Some(other),
-            ..read("sub_2")
-        },
-    )
-    .await;
-    subscribe(
-        &mut tx,
-        &SubscriptionRead {
-            customer: parse("cus_2"),
-            ..read("sub_3")
-        },
-    )
-    .await;
-    assert_eq!(
-        link_customer_subscriptions(&mut tx, &parse("cus_1"), one)
-            .await
-            .unwrap(),
-        1
-    );
-    let ids = async |tx: &mut _, member_id: MemberId| -> Vec<String> {
-        let stored = list_subscriptions_of(tx, member_id).await.unwrap();
-        stored
-            .iter()
-            .map(|stored| stored.facts.id.as_str().to_owned())
-            .collect()
-    };
-    assert_eq!(ids(&mut *tx, one).await, ["sub_1"]);
-    assert_eq!(ids(&mut *tx, other).await, ["sub_2"]);
-    assert_eq!(
-        link_customer_subscriptions(&mut tx, &parse("cus_1"), one)
-            .await
-            .unwrap(),
-        0
     );
 }
 

@@ -125,7 +125,9 @@ async fn read_and_write(
         };
         let is_unknown = draft.read.unknown_status().is_some();
         if let Some(converged) = writer::write(ctx, draft).await? {
-            ctx.tell(converged).await;
+            for converged in converged {
+                ctx.tell(converged).await;
+            }
             if is_unknown {
                 setup_check::look_at_statuses(ctx).await;
             }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use rolecall_db::{
     Connection,
-    customers::{list_customer_owners, upsert_customer},
+    customers::{link_unclaimed, list_customer_owners, upsert_customer},
     inbox::InboxState,
     inbox_line::set_events_finished,
     members::{Owed, lock_free_members, lock_member, set_converge_due},
@@ -73,7 +73,7 @@ struct Request {
 
 #[derive(Debug)]
 enum Answer {
-    Tried(Result<Option<Converged>, WorkError>),
+    Tried(Result<Option<Vec<Converged>>, WorkError>),
     /// It could not be written together with others: it has to be tried by itself.
     Alone(Box<Draft>),
 }
@@ -82,13 +82,13 @@ enum Answer {
 #[derive(Debug)]
 enum Fate {
     /// Written, with what is left to be told; or not, because another read was faster.
-    Decided(Option<Converged>),
+    Decided(Option<Vec<Converged>>),
     /// Somebody else is writing about its person.
     Busy,
 }
 
 /// Writes a read with all that follows from it, in one transaction; `None` if another read was faster.
-pub(super) async fn write(ctx: &Ctx, draft: Draft) -> Result<Option<Converged>, WorkError> {
+pub(super) async fn write(ctx: &Ctx, draft: Draft) -> Result<Option<Vec<Converged>>, WorkError> {
     let (answer, mut answered) = oneshot::channel();
     ctx.writer.waiting().push(Request { draft, answer });
     ctx.metrics.unwritten_reads.inc();
@@ -150,14 +150,18 @@ async fn write_batch(ctx: &Ctx, batch: Vec<Request>) {
 }
 
 /// Writes one draft, and waits for whoever is writing about its person.
-async fn write_alone(ctx: &Ctx, draft: &Draft) -> Result<Option<Converged>, WorkError> {
+async fn write_alone(ctx: &Ctx, draft: &Draft) -> Result<Option<Vec<Converged>>, WorkError> {
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
     let owners = owners(&mut tx, &[draft], now).await?;
     let mut locked = BTreeMap::new();
-    for owner in owners.iter().flatten() {
+    for member_id in people(&owners) {
         // The person before the subscription, in the order of every other convergence.
-        locked.extend(lock_member(&mut tx, *owner).await?.map(|owed| (*owner, owed)));
+        locked.extend(
+            lock_member(&mut tx, member_id)
+                .await?
+                .map(|owed| (member_id, owed)),
+        );
     }
     let batch = Batch {
         drafts: vec![draft],
@@ -179,8 +183,7 @@ async fn write_together(ctx: &Ctx, drafts: &[Draft]) -> Result<Vec<Fate>, WorkEr
     let mut tx = ctx.db.begin().await?;
     let drafts: Vec<&Draft> = drafts.iter().collect();
     let owners = owners(&mut tx, &drafts, now).await?;
-    let members: BTreeSet<MemberId> = owners.iter().flatten().copied().collect();
-    let members: Vec<MemberId> = members.into_iter().collect();
+    let members: Vec<MemberId> = people(&owners).into_iter().collect();
     let locked = lock_free_members(&mut tx, &members).await?.into_iter().collect();
     let batch = Batch {
         drafts,
@@ -193,20 +196,46 @@ async fn write_together(ctx: &Ctx, drafts: &[Draft]) -> Result<Vec<Fate>, WorkEr
     Ok(fates)
 }
 
+/// Who has to be locked for a draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Owners {
+    /// Whose the subscription is.
+    of_subscription: Option<MemberId>,
+    /// Whose the customer is, where things of the customer may be nobody's yet: they are given them.
+    of_the_rest: Option<MemberId>,
+}
+
+impl Owners {
+    fn people(self) -> impl Iterator<Item = MemberId> {
+        self.of_subscription.into_iter().chain(self.of_the_rest)
+    }
+}
+
+/// Everybody, once, in the order in which everybody is locked.
+fn people(owners: &[Owners]) -> BTreeSet<MemberId> {
+    owners.iter().flat_map(|owners| owners.people()).collect()
+}
+
 /// Whose the subscription of each draft is. Customers that nobody has yet are kept, and locked in the order of
 /// their ids.
 async fn owners(
     conn: &mut Connection,
     drafts: &[&Draft],
     now: DateTime<Utc>,
-) -> Result<Vec<Option<MemberId>>, WorkError> {
+) -> Result<Vec<Owners>, WorkError> {
     let mut customers = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let named = draft.member_id.or_else(|| draft.read.named());
         customers.push((draft.read.customer()?, named));
     }
     let known = list_customer_owners(conn, &customers).await?;
-    let mut owners: Vec<Option<MemberId>> = known.iter().map(|owner| owner.named.or(owner.linked)).collect();
+    let mut owners: Vec<Owners> = known
+        .iter()
+        .map(|known| Owners {
+            of_subscription: known.named.or(known.linked),
+            of_the_rest: known.linked.filter(|_| known.has_unclaimed),
+        })
+        .collect();
     let mut new: Vec<_> = customers
         .iter()
         .zip(&known)
@@ -214,9 +243,13 @@ async fn owners(
         .filter(|((_, known), _)| known.linked.is_none())
         .collect();
     new.sort_by_key(|(((customer, _), _), _)| *customer);
-    for (((customer, _), known), owner) in new {
+    for (((customer, _), known), owners) in new {
+        // Whoever was at the same customer has been waited for, and may have left something that is nobody's.
         let linked = upsert_customer(conn, customer, known.named, now).await?;
-        *owner = known.named.or(linked);
+        *owners = Owners {
+            of_subscription: known.named.or(linked),
+            of_the_rest: linked,
+        };
     }
     Ok(owners)
 }
@@ -224,7 +257,7 @@ async fn owners(
 /// Drafts whose owners are known, and locked where they were free.
 struct Batch<'a> {
     drafts: Vec<&'a Draft>,
-    owners: Vec<Option<MemberId>>,
+    owners: Vec<Owners>,
     locked: BTreeMap<MemberId, Owed>,
     now: DateTime<Utc>,
 }
@@ -234,29 +267,45 @@ impl Batch<'_> {
     async fn write(mut self, conn: &mut Connection, ctx: &Ctx) -> Result<Vec<Fate>, WorkError> {
         let catalog = ctx.catalog.load(conn).await?;
         let mut reads: Vec<Option<SubscriptionRead>> = Vec::with_capacity(self.drafts.len());
-        for (draft, owner) in self.drafts.iter().zip(&self.owners) {
-            reads.push(match owner {
-                Some(owner) if !self.locked.contains_key(owner) => None,
-                owner => Some(
-                    draft
-                        .read
-                        .to_stored(conn, ctx, &catalog, *owner, self.now)
-                        .await?,
-                ),
+        for (draft, owners) in self.drafts.iter().zip(&self.owners) {
+            let is_free = owners.people().all(|person| self.locked.contains_key(&person));
+            let owner = owners.of_subscription;
+            reads.push(if is_free {
+                let stored = draft.read.to_stored(conn, ctx, &catalog, owner, self.now);
+                Some(stored.await?)
+            } else {
+                None
             });
         }
         let written = self.write_over(conn, &reads).await?;
+        let given = self.link(conn).await?;
         self.finish(conn, &written).await?;
-        let mut converged = self.converge(conn, ctx, &catalog, &written).await?;
-        let fates = reads.iter().zip(&self.owners).map(|(read, owner)| match read {
+        let mut converged = self.converge(conn, ctx, &catalog, &written, given).await?;
+        let fates = reads.iter().zip(&self.owners).map(|(read, owners)| match read {
             None => Fate::Busy,
             Some(read) if written.contains_key(&read.id) => {
-                let converged = owner.and_then(|owner| converged.remove(&owner));
-                Fate::Decided(Some(converged.unwrap_or_default()))
+                let told = owners.people().filter_map(|person| converged.remove(&person));
+                Fate::Decided(Some(told.collect()))
             }
             Some(_) => Fate::Decided(None),
         });
         Ok(fates.collect())
+    }
+
+    /// Gives people what is nobody's yet of their customers, and returns who was given something. So it makes no
+    /// difference which of a customer's subscriptions is read first, and which of them names somebody.
+    async fn link(&self, conn: &mut Connection) -> Result<Vec<MemberId>, WorkError> {
+        let mut links = Vec::new();
+        for (draft, owners) in self.drafts.iter().zip(&self.owners) {
+            let owner = owners.of_the_rest;
+            if let Some(owner) = owner.filter(|owner| self.locked.contains_key(owner)) {
+                links.push((draft.read.customer()?, owner));
+            }
+        }
+        if links.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(link_unclaimed(conn, &links).await?)
     }
 
     /// Writes reads over what was there when they began. Returns what became of those that are stored now.
@@ -332,15 +381,21 @@ impl Batch<'_> {
         ctx: &Ctx,
         catalog: &Catalog,
         written: &BTreeMap<StripeSubscriptionId, Written>,
+        given: Vec<MemberId>,
     ) -> Result<BTreeMap<MemberId, Converged>, WorkError> {
+        let changed = self
+            .drafts
+            .iter()
+            .zip(&self.owners)
+            .filter_map(|(draft, owners)| {
+                let changed = matches!(written.get(draft.read.id()), Some(Written::Changed { .. }));
+                owners.of_subscription.filter(|_| changed)
+            });
         let mut people = Vec::new();
-        for (draft, owner) in self.drafts.iter().zip(&self.owners) {
-            let changed = matches!(written.get(draft.read.id()), Some(Written::Changed { .. }));
+        for person in changed.chain(given) {
             // Once, however many of their subscriptions have changed.
-            if let Some(owner) = owner.filter(|_| changed)
-                && let Some(owed) = self.locked.remove(&owner)
-            {
-                people.push((owner, owed));
+            if let Some(owed) = self.locked.remove(&person) {
+                people.push((person, owed));
             }
         }
         if people.is_empty() {

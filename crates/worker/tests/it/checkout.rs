@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use rolecall_sandbox::stripe::world::{Metadata, customer::Card};
 use rolecall_stripe::client::checkout::Buyer;
+use rolecall_worker::sync::{Hint, sync_subscription};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{
     World,
-    plans::{COUNCIL, member_role},
+    plans::{COUNCIL, PATRON, member_role, patron_role},
     soon,
 };
 
@@ -120,5 +121,33 @@ async fn the_landing_page_and_every_event_at_once_fulfil_a_purchase_once() {
         world.settle().await;
         assert_eq!(world.roles(&person), [member_role()].into());
         assert_eq!(world.mail.messages().len(), round + 1);
+    }
+}
+
+#[tokio::test]
+async fn it_makes_no_difference_which_of_a_customer_s_subscriptions_names_somebody() {
+    let world = World::start().await;
+    for is_named_first in [true, false] {
+        let person = world.person().await;
+        let (named, nameless) = (world.buy(&person, COUNCIL), world.buy(&person, PATRON));
+        world.same_customer(&named, &nameless);
+        world.forget_name(&nameless);
+        world.new_events();
+        let order = if is_named_first {
+            [&named, &nameless]
+        } else {
+            [&nameless, &named]
+        };
+        for subscription in order {
+            let id = subscription.parse().unwrap();
+            let hint = Hint::seen(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+            sync_subscription(&world.worker, &id, hint).await.unwrap();
+        }
+        world.settle().await;
+        assert_eq!(
+            world.roles(&person),
+            [member_role(), patron_role()].into(),
+            "the one with a name first: {is_named_first}"
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     pumping::updated,
     support::{
         Person, World,
-        plans::{COUNCIL, PATRON, guild, member_role},
+        plans::{COUNCIL, PATRON, guild, member_role, patron_role},
         soon, until,
     },
 };
@@ -306,6 +306,31 @@ async fn a_read_that_was_given_up_never_takes_the_place_of_a_newer_one() {
     people.push((person, subscription));
     for (person, subscription) in &people {
         assert_eq!(world.roles(person), [].into(), "{subscription}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_customer_bought_goes_together_if_one_of_it_names_somebody() {
+    let world = World::start().await;
+    let mut people = world.ended_members(2).await;
+    for names_first in [true, false] {
+        let person = world.person().await;
+        let mut bought = [world.buy(&person, COUNCIL), world.buy(&person, PATRON)];
+        bought.sort();
+        let [first, second] = &bought;
+        world.same_customer(first, second);
+        world.forget_name(if names_first { second } else { first });
+        people.extend(bought.map(|subscription| (person.clone(), subscription)));
+    }
+    let (gate, mut syncs) = world.gather(&people).await;
+    gate.rollback().await.unwrap();
+    while let Some(synced) = soon(syncs.join_next()).await {
+        assert_eq!(synced.unwrap().1.unwrap(), Synced::Read);
+    }
+    world.settle().await;
+    for (person, subscription) in &people[2..] {
+        let roles = [member_role(), patron_role()].into();
+        assert_eq!(world.roles(person), roles, "{subscription}");
     }
 }
 

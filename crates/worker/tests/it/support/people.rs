@@ -119,6 +119,22 @@ impl World {
             .unwrap()
     }
 
+    /// Two subscriptions turn out to be of one customer.
+    pub(crate) fn same_customer(&self, first: &str, second: &str) {
+        self.stripe.with(|stripe| {
+            let customer = stripe.subscription(first).unwrap().customer.clone();
+            stripe.subscriptions.get_mut(second).unwrap().customer = customer;
+        });
+    }
+
+    /// Nothing at Stripe tells any more whose a subscription is.
+    pub(crate) fn forget_name(&self, subscription: &str) {
+        self.stripe.with(|stripe| {
+            let row = stripe.subscriptions.get_mut(subscription).unwrap();
+            row.metadata = Metadata::new();
+        });
+    }
+
     /// They open a checkout page for a subscription.
     pub(crate) async fn open_checkout(&self, person: &Person, buyer: Buyer) -> StripeCheckoutSessionId {
         let purchase = Purchase::Subscription { trial_days: None };
