@@ -1,5 +1,7 @@
 //! Fulfilment of a purchase, by the landing page and by the webhook alike: once in effect.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use rolecall_db::{
     Connection,
@@ -71,7 +73,9 @@ async fn read_and_keep(
             mark,
         };
         if let Some((buyer, converged)) = keep(ctx, read).await? {
-            ctx.tell(converged).await;
+            for converged in converged {
+                ctx.tell(converged).await;
+            }
             return Ok((session, buyer));
         }
     }
@@ -87,7 +91,7 @@ struct Read<'a> {
 }
 
 /// Keeps how the purchase stands and whose it is; `None` if another read was faster.
-async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Converged)>, WorkError> {
+async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Vec<Converged>)>, WorkError> {
     let session = read.session;
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
@@ -108,27 +112,29 @@ async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Con
         Some(customer) => upsert_customer(&mut tx, customer, buyer, now).await?,
         None => buyer,
     };
-    if let Some(owner) = owner {
-        lock_member(&mut tx, owner).await?;
+    // Who pays with somebody else's customer is somebody else.
+    let people: BTreeSet<MemberId> = buyer.into_iter().chain(owner).collect();
+    for member_id in people {
+        lock_member(&mut tx, member_id).await?;
     }
     if let Some(opened) = &opened {
         keep_trial(&mut tx, session, opened, now).await?;
     }
-    let mut something_new = false;
+    let mut changed: BTreeSet<MemberId> = BTreeSet::new();
     if let Some(purchase) = purchase(&mut tx, ctx, read, opened.as_ref(), buyer.or(owner)).await? {
         if !write_purchase(&mut tx, &purchase, read.mark, now).await? {
             tx.rollback().await?;
             return Ok(None);
         }
-        something_new = true;
+        changed.extend(buyer.or(owner));
     }
     if let (Some(owner), Some(customer)) = (owner, &session.customer) {
-        something_new |= !link_unclaimed(&mut tx, &[(customer, owner)]).await?.is_empty();
+        changed.extend(link_unclaimed(&mut tx, &[(customer, owner)]).await?);
     }
-    let converged = match owner.or(buyer).filter(|_| something_new) {
-        Some(member_id) => converge(&mut tx, ctx, member_id, Trigger::Checkout, now).await?,
-        None => Converged::default(),
-    };
+    let mut converged = Vec::with_capacity(changed.len());
+    for member_id in changed {
+        converged.push(converge(&mut tx, ctx, member_id, Trigger::Checkout, now).await?);
+    }
     tx.commit().await?;
     Ok(Some((buyer, converged)))
 }

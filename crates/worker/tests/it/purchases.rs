@@ -179,3 +179,23 @@ impl World {
         session.unwrap().id.to_string()
     }
 }
+
+#[tokio::test]
+async fn who_pays_with_somebody_else_s_customer_gets_what_they_bought() {
+    let world = World::start().await;
+    world.sell_for_ever();
+    let (owner, subscription) = world.council_member().await;
+    let customer = world
+        .stripe
+        .read(|stripe| stripe.subscription(&subscription).unwrap().customer.clone());
+    let buyer = world.person().await;
+    let customer = Buyer::Customer(customer.parse().unwrap());
+    let session = world
+        .open_checkout_for(&buyer, customer, Purchase::OneTime, FOR_EVER)
+        .await;
+    world.pay_with(&owner, &session, Card::Works);
+    world.come_back(&session).await;
+    world.settle().await;
+    assert_eq!(world.roles(&buyer), [member_role()].into());
+    assert_eq!(world.roles(&owner), [member_role()].into());
+}
