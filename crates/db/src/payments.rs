@@ -143,6 +143,55 @@ pub async fn list_payments_of(
         .collect()
 }
 
+/// Waits for whoever else is at what a payment was for, and has others wait until the transaction ends: those who
+/// write the payment, and those who write for the first time what was paid for. So the second of them sees what the
+/// first one wrote. Comes before the locks on people.
+pub async fn lock_paid_for(conn: &mut Connection, paid_for: &PaidFor) -> Result<(), DbError> {
+    let subscription = paid_for.subscription.as_ref().map(|id| id.as_str().to_owned());
+    let ids: Vec<String> = subscription
+        .into_iter()
+        .chain(paid_for.payment_intent.clone())
+        .collect();
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended(u.id, 0)) FROM unnest($1::text[]) AS u (id)",
+        &ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The same for subscriptions, without waiting: returns those that nobody else is at.
+pub async fn lock_free_paid_for(
+    conn: &mut Connection,
+    subscriptions: &[&StripeSubscriptionId],
+) -> Result<Vec<StripeSubscriptionId>, DbError> {
+    let ids: Vec<String> = subscriptions.iter().map(|id| id.as_str().to_owned()).collect();
+    let rows = sqlx::query_scalar!(
+        r#"SELECT u.id AS "id!" FROM unnest($1::text[]) AS u (id)
+           WHERE pg_try_advisory_xact_lock(hashtextextended(u.id, 0))"#,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|id| parse("subscriptions", "id", id)).collect()
+}
+
+/// Keeps whoever would give somebody what a payment was for from it until the transaction ends. Whoever has just
+/// done so is waited for; returns whose it has become.
+pub async fn lock_unclaimed(conn: &mut Connection, paid_for: &PaidFor) -> Result<Option<MemberId>, DbError> {
+    let owners = sqlx::query_scalar!(
+        r#"SELECT s.member_id FROM (SELECT member_id FROM subscriptions WHERE id = $1 FOR SHARE) AS s
+           UNION ALL
+           SELECT p.member_id FROM (SELECT member_id FROM purchases WHERE payment_intent = $2 FOR SHARE) AS p"#,
+        paid_for.subscription.as_ref().map(StripeSubscriptionId::as_str),
+        paid_for.payment_intent,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(owners.into_iter().flatten().next().map(MemberId::from_uuid))
+}
+
 /// Whose purchase or subscription a payment was for; `None` for nobody we know.
 pub async fn find_payer(conn: &mut Connection, paid_for: &PaidFor) -> Result<Option<MemberId>, DbError> {
     let id = sqlx::query_scalar!(

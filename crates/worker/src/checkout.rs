@@ -10,6 +10,7 @@ use rolecall_db::{
     discord_accounts::find_account_of,
     inbox::database_time,
     members::lock_member,
+    payments::{PaidFor, lock_paid_for},
     purchases::{PurchaseRead, find_purchase_mark, write_purchase},
     subscriptions::ReadMark,
     trials::{Trial, TrialState, insert_trial},
@@ -95,6 +96,13 @@ async fn keep(ctx: &Ctx, read: Read<'_>) -> Result<Option<(Option<MemberId>, Vec
     let session = read.session;
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
+    if session.payment_intent.is_some() {
+        let paid_for = PaidFor {
+            payment_intent: session.payment_intent.clone(),
+            ..PaidFor::default()
+        };
+        lock_paid_for(&mut tx, &paid_for).await?;
+    }
     let opened = find_checkout(&mut tx, &session.id).await?;
     let buyer = match &opened {
         Some(opened) => Some(opened.member_id),

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use rolecall_db::{
     inbox::database_time,
     members::lock_member,
-    payments::{PaidFor, PaymentRead, find_payer, find_payment_mark, write_payment},
+    payments::{
+        PaidFor, PaymentRead, find_payer, find_payment_mark, lock_paid_for, lock_unclaimed, write_payment,
+    },
 };
 use rolecall_domain::{
     ids::StripeInvoiceId,
@@ -43,10 +45,15 @@ pub async fn sync_payment(ctx: &Ctx, charge: &str, seen_at: DateTime<Utc>) -> Re
         let read = read(ctx, charge, read_started_at).await?;
         let now = ctx.clock.now();
         let mut tx = ctx.db.begin().await?;
+        lock_paid_for(&mut tx, &read.paid_for).await?;
         let payer = find_payer(&mut tx, &read.paid_for).await?;
-        // The person before the payment, in the order of every other convergence.
         if let Some(payer) = payer {
+            // The person before the payment, in the order of every other convergence.
             lock_member(&mut tx, payer).await?;
+        } else if lock_unclaimed(&mut tx, &read.paid_for).await?.is_some() {
+            // It has just become somebody's.
+            tx.rollback().await?;
+            continue;
         }
         if !write_payment(&mut tx, &read, mark, now).await? {
             tx.rollback().await?;

@@ -2,7 +2,11 @@
 
 use rolecall_db::{
     Transaction,
-    payments::{PaidFor, PaymentRead, find_payer, find_payment_mark, list_payments_of, write_payment},
+    customers::link_unclaimed,
+    payments::{
+        PaidFor, PaymentRead, find_payer, find_payment_mark, list_payments_of, lock_free_paid_for,
+        lock_paid_for, lock_unclaimed, write_payment,
+    },
     purchases::write_purchase,
     subscriptions::{ReadMark, SubscriptionRead},
 };
@@ -10,7 +14,7 @@ use rolecall_domain::reversal::{DisputeStage, Payment};
 
 use crate::{
     purchases::purchase,
-    support::{TestDb, at, parse, person, read, subscribe},
+    support::{TestDb, at, parse, person, read, soon, subscribe},
 };
 
 fn payment(id: &str, paid_for: PaidFor) -> PaymentRead {
@@ -122,4 +126,72 @@ async fn a_payment_belongs_to_who_holds_what_it_paid_for() {
     };
     assert_eq!(of(&mut tx, one).await, [table[0].1.clone()]);
     assert_eq!(of(&mut tx, other).await, [table[1].1.clone(), table[3].1.clone()]);
+}
+
+#[tokio::test]
+async fn who_writes_a_payment_and_who_writes_what_it_paid_for_come_one_after_the_other() {
+    let db = TestDb::new().await;
+    let mut first = db.begin().await;
+    lock_paid_for(&mut first, &of_subscription("sub_1"))
+        .await
+        .unwrap();
+    let mut other = db.begin().await;
+    let subscriptions = ["sub_1", "sub_2"].map(parse);
+    let [taken, free] = &subscriptions;
+    assert_eq!(
+        lock_free_paid_for(&mut other, &[taken, free]).await.unwrap(),
+        vec![free.clone()]
+    );
+    // Of a subscription or by itself: it is the same payment.
+    let once = PaidFor {
+        payment_intent: Some("pi_9".to_owned()),
+        ..PaidFor::default()
+    };
+    let second = Box::pin(async {
+        let mut tx = db.begin().await;
+        lock_paid_for(&mut tx, &once).await.unwrap();
+        find_payment_mark(&mut tx, "ch_1").await.unwrap()
+    });
+    let finish_first = Box::pin(async {
+        db.somebody_waits_for_a_lock().await;
+        let read = payment("ch_1", of_subscription("sub_1"));
+        assert!(write_payment(&mut first, &read, None, at(0)).await.unwrap());
+        first.commit().await.unwrap();
+    });
+    let (seen, ()) = soon(async { tokio::join!(second, finish_first) }).await;
+    assert!(seen.is_some(), "who waited sees what was written meanwhile");
+    assert_eq!(
+        lock_free_paid_for(&mut other, &[taken]).await.unwrap(),
+        vec![taken.clone()]
+    );
+}
+
+#[tokio::test]
+async fn who_is_just_being_given_what_a_payment_was_for_is_its_payer() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    subscribe(&mut tx, &read("sub_1")).await;
+    tx.commit().await.unwrap();
+    let paid_for = of_subscription("sub_1");
+    let mut link = db.begin().await;
+    let customer = read("sub_1").customer;
+    assert_eq!(
+        link_unclaimed(&mut link, &[(&customer, one)]).await.unwrap(),
+        [one]
+    );
+    let refund = Box::pin(async {
+        let mut tx = db.begin().await;
+        let seen = find_payer(&mut tx, &paid_for).await.unwrap();
+        (seen, lock_unclaimed(&mut tx, &paid_for).await.unwrap())
+    });
+    let finish_link = Box::pin(async {
+        db.somebody_waits_for_a_lock().await;
+        link.commit().await.unwrap();
+    });
+    let (payers, ()) = soon(async { tokio::join!(refund, finish_link) }).await;
+    assert_eq!(payers, (None, Some(one)));
+    let mut tx = db.begin().await;
+    let nobodys = of_subscription("sub_2");
+    assert_eq!(lock_unclaimed(&mut tx, &nobodys).await.unwrap(), None);
 }

@@ -15,6 +15,7 @@ use rolecall_db::{
     inbox::InboxState,
     inbox_line::set_events_finished,
     members::{Owed, lock_free_members, lock_member, set_converge_due},
+    payments::{PaidFor, lock_free_paid_for, lock_paid_for},
     subscriptions::{ReadMark, SubscriptionRead, Written, insert_subscription, update_subscriptions},
 };
 use rolecall_domain::{
@@ -83,7 +84,7 @@ enum Answer {
 enum Fate {
     /// Written, with what is left to be told; or not, because another read was faster.
     Decided(Option<Vec<Converged>>),
-    /// Somebody else is writing about its person.
+    /// Somebody else is writing about its person, or about its payment.
     Busy,
 }
 
@@ -153,6 +154,13 @@ async fn write_batch(ctx: &Ctx, batch: Vec<Request>) {
 async fn write_alone(ctx: &Ctx, draft: &Draft) -> Result<Option<Vec<Converged>>, WorkError> {
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
+    if draft.mark.is_none() {
+        let paid_for = PaidFor {
+            subscription: Some(draft.read.id().clone()),
+            ..PaidFor::default()
+        };
+        lock_paid_for(&mut tx, &paid_for).await?;
+    }
     let owners = owners(&mut tx, &[draft], now).await?;
     let mut locked = BTreeMap::new();
     for member_id in people(&owners) {
@@ -167,6 +175,7 @@ async fn write_alone(ctx: &Ctx, draft: &Draft) -> Result<Option<Vec<Converged>>,
         drafts: vec![draft],
         owners,
         locked,
+        busy: BTreeSet::new(),
         now,
     };
     if let Some(Fate::Decided(Some(converged))) = batch.write(&mut tx, ctx).await?.pop() {
@@ -182,6 +191,7 @@ async fn write_together(ctx: &Ctx, drafts: &[Draft]) -> Result<Vec<Fate>, WorkEr
     let now = ctx.clock.now();
     let mut tx = ctx.db.begin().await?;
     let drafts: Vec<&Draft> = drafts.iter().collect();
+    let busy = busy(&mut tx, &drafts).await?;
     let owners = owners(&mut tx, &drafts, now).await?;
     let members: Vec<MemberId> = people(&owners).into_iter().collect();
     let locked = lock_free_members(&mut tx, &members).await?.into_iter().collect();
@@ -189,11 +199,27 @@ async fn write_together(ctx: &Ctx, drafts: &[Draft]) -> Result<Vec<Fate>, WorkEr
         drafts,
         owners,
         locked,
+        busy,
         now,
     };
     let fates = batch.write(&mut tx, ctx).await?;
     tx.commit().await?;
     Ok(fates)
+}
+
+/// Which of the subscriptions that are written for the first time somebody else is at, because of a payment. The
+/// others are kept from them.
+async fn busy(conn: &mut Connection, drafts: &[&Draft]) -> Result<BTreeSet<StripeSubscriptionId>, WorkError> {
+    let new = drafts.iter().filter(|draft| draft.mark.is_none());
+    let new: Vec<&StripeSubscriptionId> = new.map(|draft| draft.read.id()).collect();
+    if new.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut busy: BTreeSet<StripeSubscriptionId> = new.iter().copied().cloned().collect();
+    for free in lock_free_paid_for(conn, &new).await? {
+        busy.remove(&free);
+    }
+    Ok(busy)
 }
 
 /// Who has to be locked for a draft.
@@ -259,6 +285,8 @@ struct Batch<'a> {
     drafts: Vec<&'a Draft>,
     owners: Vec<Owners>,
     locked: BTreeMap<MemberId, Owed>,
+    /// What cannot be written now for another reason.
+    busy: BTreeSet<StripeSubscriptionId>,
     now: DateTime<Utc>,
 }
 
@@ -268,7 +296,8 @@ impl Batch<'_> {
         let catalog = ctx.catalog.load(conn).await?;
         let mut reads: Vec<Option<SubscriptionRead>> = Vec::with_capacity(self.drafts.len());
         for (draft, owners) in self.drafts.iter().zip(&self.owners) {
-            let is_free = owners.people().all(|person| self.locked.contains_key(&person));
+            let is_free = owners.people().all(|person| self.locked.contains_key(&person))
+                && !self.busy.contains(draft.read.id());
             let owner = owners.of_subscription;
             reads.push(if is_free {
                 let stored = draft.read.to_stored(conn, ctx, &catalog, owner, self.now);

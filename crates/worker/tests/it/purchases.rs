@@ -199,3 +199,26 @@ async fn who_pays_with_somebody_else_s_customer_gets_what_they_bought() {
     assert_eq!(world.roles(&buyer), [member_role()].into());
     assert_eq!(world.roles(&owner), [member_role()].into());
 }
+
+#[tokio::test]
+async fn a_refund_that_is_read_while_a_purchase_is_first_written_takes_effect() {
+    let world = Arc::new(World::start().await);
+    world.sell_for_ever();
+    let (person, _) = world.council_member().await;
+    let session = world
+        .open_elsewhere(&person, json!({"rolecall_plan": "patron"}))
+        .await;
+    world
+        .stripe
+        .complete_checkout(&session, &person.email, Card::Works)
+        .unwrap();
+    let payment = world.stripe.object(&session).unwrap()["payment_intent"].clone();
+    let charge = world.stripe.object(payment.as_str().unwrap()).unwrap()["latest_charge"].clone();
+    let charge = charge.as_str().unwrap().to_owned();
+    world.stripe.refund(&charge, None).unwrap();
+    let session = session.parse().unwrap();
+    let page = Arc::clone(&world);
+    let first_write = Box::pin(async move { page.come_back(&session).await });
+    world.refund_beside(&person, &charge, first_write).await;
+    assert_eq!(world.roles(&person), [member_role()].into());
+}

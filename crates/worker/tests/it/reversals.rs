@@ -2,7 +2,10 @@
 //! bought once. A payment that was given back ends what it paid for and nothing else; a won dispute
 //! restores.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rolecall_db::member_guilds::lock_member_guild;
 use rolecall_domain::{
     ids::StripeCheckoutSessionId,
     policy::Policy,
@@ -19,11 +22,17 @@ use rolecall_sandbox::stripe::{
     },
 };
 use rolecall_stripe::client::checkout::{Buyer, Purchase};
+use rolecall_worker::{
+    payments::sync_payment,
+    sync::{Hint, sync_subscription},
+};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::{
     Person, World,
-    plans::{COUNCIL, GRACE, PATRON, debtor_role, member_role, patron_role},
+    plans::{COUNCIL, GRACE, PATRON, debtor_role, guild, member_role, patron_role},
+    soon,
 };
 
 const FOR_EVER: &str = "price_for_ever";
@@ -377,4 +386,51 @@ async fn a_dispute_counts_although_its_charge_does_not_say_so_yet() {
     world.follow_thrice().await;
     let standing = world.subscriptions(&person).await[0].standing;
     assert!(matches!(standing, Standing::Grace { .. }), "{standing:?}");
+}
+
+impl World {
+    /// What somebody has bought is written for the first time, and comes to a stop after it has looked for refunds;
+    /// meanwhile a refund of it is read.
+    pub(crate) async fn refund_beside(
+        &self,
+        person: &Person,
+        charge: &str,
+        first_write: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let mut elsewhere = self.worker.db.begin().await.unwrap();
+        lock_member_guild(&mut elsewhere, guild(), person.user)
+            .await
+            .unwrap();
+        let mut both = JoinSet::new();
+        both.spawn(first_write);
+        self.waits_for_locks(1).await;
+        let (worker, charge) = (Arc::clone(&self.worker), charge.to_owned());
+        both.spawn(async move {
+            sync_payment(&worker, &charge, DateTime::<Utc>::MAX_UTC)
+                .await
+                .unwrap();
+        });
+        self.waits_for_locks(2).await;
+        elsewhere.rollback().await.unwrap();
+        soon(both.join_all()).await;
+        self.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refund_that_is_read_while_a_subscription_is_first_written_takes_effect() {
+    let world = World::start().await;
+    let (person, _) = world.council_member().await;
+    let subscription = world.buy(&person, PATRON);
+    let charge = world.stripe.latest_charge(&subscription).unwrap();
+    world.stripe.refund(&charge, None).unwrap();
+    world.new_events();
+    let worker = Arc::clone(&world.worker);
+    let first_write = Box::pin(async move {
+        let id = subscription.parse().unwrap();
+        let hint = Hint::seen(DateTime::<Utc>::MAX_UTC);
+        sync_subscription(&worker, &id, hint).await.unwrap();
+    });
+    world.refund_beside(&person, &charge, first_write).await;
+    assert_eq!(world.roles(&person), [member_role()].into());
 }

@@ -64,7 +64,7 @@ impl World {
         tx
     }
 
-    async fn waits_for_locks(&self, count: usize) {
+    pub(crate) async fn waits_for_locks(&self, count: usize) {
         let waiting = async || {
             self.rows(
                 "SELECT to_jsonb(pid) FROM pg_stat_activity
