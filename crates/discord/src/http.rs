@@ -2,8 +2,8 @@
 
 use std::{error::Error as _, time::Duration};
 
-use reqwest::{Client, redirect};
-use serde::Deserialize;
+use reqwest::{Client, Response, redirect};
+use serde::{Deserialize, de::Error as _};
 
 use crate::unreached::Unreached;
 
@@ -11,6 +11,9 @@ use crate::unreached::Unreached;
 const USER_AGENT: &str = concat!("DiscordBot (rolecall, ", env!("CARGO_PKG_VERSION"), ")");
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest answer that is read. Discord's own, a thousand members, is about a megabyte.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// A client that could not be built: a fault of the installation, not of Discord.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,23 @@ pub(crate) fn client(timeout: Duration) -> Result<Client, SetupError> {
         .no_proxy()
         .build()
         .map_err(SetupError::Client)
+}
+
+/// The body of an answer; `None` if it is longer than any of Discord's.
+pub(crate) async fn body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// Why a body was not understood that is longer than that.
+pub(crate) fn too_long() -> serde_json::Error {
+    serde_json::Error::custom(format_args!("longer than {MOST_BYTES} bytes"))
 }
 
 /// `origin` as the text before a path: `https://discord.com`.

@@ -154,13 +154,18 @@ async fn exchange(
 ) -> Result<Body, OauthError> {
     let response: Response = request.send().await.map_err(OauthError::no_answer)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let bytes = response.bytes().await.map_err(OauthError::no_answer)?.to_vec();
+    let read = http::body(response).await.map_err(OauthError::no_answer)?;
+    let is_too_long = read.is_none();
+    let bytes = read.unwrap_or_default();
     if let Some(limited) = Answer::new(status, &headers, &bytes).limited() {
         return Err(OauthError::RateLimited {
             retry_after: limited.retry_after,
         });
     }
     if (200..300).contains(&status) {
+        if is_too_long {
+            return Err(OauthError::not_understood(status, http::too_long()));
+        }
         Ok(Body { status, bytes })
     } else {
         Err(refused(status, &bytes))

@@ -358,7 +358,7 @@ impl BotClient {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         // Of these the body has to be known before the next one in line is let go.
         if matches!(status, 401 | 429) {
-            let body = response.bytes().await.unwrap_or_default();
+            let body = http::body(response).await.ok().flatten().unwrap_or_default();
             let answer = Answer::new(status, &headers, &body);
             let error = match answer.limited() {
                 Some(limited) => rate_limited(call, limited),
@@ -371,11 +371,14 @@ impl BotClient {
             return Err(error);
         }
         permit.complete(&Answer::new(status, &headers, b""));
-        let body = response.bytes().await.map_err(no_answer)?.to_vec();
-        if (200..300).contains(&status) {
-            Ok(Success { status, body, call })
-        } else {
-            Err(DiscordError::from_answer(call, status, &body))
+        let body = http::body(response).await.map_err(no_answer)?;
+        match body {
+            Some(body) if (200..300).contains(&status) => Ok(Success { status, body, call }),
+            None if (200..300).contains(&status) => Err(DiscordError::Decode {
+                call,
+                source: http::too_long(),
+            }),
+            refusal => Err(DiscordError::from_answer(call, status, &refusal.unwrap_or_default())),
         }
     }
 

@@ -201,3 +201,16 @@ async fn limits_outages_and_nonsense_are_told_apart() {
         OauthError::Unexpected { .. }
     ));
 }
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    for (status, expected) in [(200, "longer than 8388608 bytes"), (502, "")] {
+        let server = Server::start(move |_| Some(Reply::new(status, "x".repeat(9 * 1024 * 1024)))).await;
+        let error = soon(client(&server.origin).current_user(&"access".into()))
+            .await
+            .unwrap_err();
+        let why = error.source().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(why, expected, "{error:?}");
+        assert_eq!(error.is_transient(), status == 502, "{error:?}");
+    }
+}

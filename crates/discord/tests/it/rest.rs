@@ -1,6 +1,7 @@
 //! Each call of the bot: what it sends, and what it makes of the answer.
 
 use rolecall_discord::{
+    error::DiscordError,
     limiter::{Lane, Limiter},
     rest::{BotClient, BotConfig, Joined},
 };
@@ -78,6 +79,30 @@ async fn a_member_is_read_and_a_missing_one_is_none() {
     assert_eq!(
         soon(bot.get_member(guild(), user(24), Lane::Now)).await.unwrap(),
         None
+    );
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let server = Server::start(|seen| {
+        let status = if seen.path.ends_with("/22") { 200 } else { 502 };
+        Some(Reply::new(status, " ".repeat(9 * 1024 * 1024)))
+    })
+    .await;
+    let bot = bot(&server.origin);
+    let error = soon(bot.get_member(guild(), user(22), Lane::Now))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, DiscordError::Decode { source, .. } if source.to_string().contains("longer than")),
+        "{error:?}"
+    );
+    let error = soon(bot.get_member(guild(), user(23), Lane::Now))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, DiscordError::Outage { status: 502, .. }),
+        "{error:?}"
     );
 }
 
