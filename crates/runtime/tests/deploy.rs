@@ -1,4 +1,5 @@
 //! What `deploy` offers is what the services read, and the images say which build they are.
+#![cfg(test)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

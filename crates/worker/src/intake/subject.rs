@@ -75,6 +75,7 @@ impl Subject {
     }
 
     /// With what another event concerns.
+    #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         for subscription in other.subscriptions {
             if !self.subscriptions.contains(&subscription) {

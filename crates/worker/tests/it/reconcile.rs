@@ -452,7 +452,7 @@ async fn a_list_that_fails_on_a_later_page_changes_nothing() {
     let kept = world.stored().await;
     for (fault, words) in [
         (after(2, SERVER_ERROR), "HTTP 503"),
-        (after(1, FaultKind::Garbage), "not as Stripe does"),
+        (after(1, FaultKind::Garbage), "could not read Stripe's answer"),
         (after(1, FaultKind::EndlessList), "goes round in circles"),
     ] {
         world.stripe.clear_request_faults();
@@ -651,6 +651,19 @@ async fn who_was_too_slow_with_a_run_leaves_it_to_another_task_of_the_same_proce
         let run = soon(working.join_next()).await.unwrap().unwrap();
         assert_eq!(run.map(|run| run.state), Some(state), "{why}");
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_leaves_its_run_to_another_at_once() {
+    let world = World::start().await;
+    world.council_members(2).await;
+    let id = world.request_run(Ask::DryRun).await;
+    let stopping = world.another_worker("worker-stopping");
+    stopping.stop.cancel();
+    let left = soon(work_on(&stopping, id)).await.unwrap();
+    assert_eq!(left.map(|run| run.state), Some(RunState::Reading));
+    let taken_up = work_on(&world.worker, id).await.unwrap();
+    assert_eq!(taken_up.map(|run| run.state), Some(RunState::Done));
 }
 
 #[tokio::test]
