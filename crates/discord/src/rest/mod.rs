@@ -378,7 +378,11 @@ impl BotClient {
                 call,
                 source: http::too_long(),
             }),
-            refusal => Err(DiscordError::from_answer(call, status, &refusal.unwrap_or_default())),
+            refusal => Err(DiscordError::from_answer(
+                call,
+                status,
+                &refusal.unwrap_or_default(),
+            )),
         }
     }
 

@@ -60,7 +60,7 @@ async fn an_invoice_that_is_only_named_dates_the_debt_and_its_payment_ends_it() 
     world.stripe.pay_open_invoice(&subscription).unwrap();
     world.tell_thinly("v1.invoice.paid", &invoice).await;
     assert_eq!(world.roles(&person), [member_role()].into());
-    assert_eq!(world.open_events().await, [] as [serde_json::Value; 0]);
+    assert!(world.open_events().await.is_empty());
 }
 
 #[tokio::test]
@@ -94,5 +94,5 @@ async fn an_object_that_is_gone_concerns_nothing_and_stays_in_nobodys_way() {
     let (person, _) = world.council_member().await;
     world.tell_thinly("v1.invoice.paid", "in_gone").await;
     assert_eq!(world.roles(&person), [member_role()].into());
-    assert_eq!(world.open_events().await, [] as [serde_json::Value; 0]);
+    assert!(world.open_events().await.is_empty());
 }
