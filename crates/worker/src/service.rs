@@ -45,6 +45,9 @@ pub async fn run(config: WorkerConfig, listener: TcpListener, shutdown: Shutdown
         "starting; database_pooler={}",
         ctx.db.pooler().as_str()
     );
+    if let Some(advice) = &config.database.advice {
+        tracing::warn!("{advice}");
+    }
 
     let exporter = exporter(registry, &queue_metrics, &ctx);
     let parts = health::parts(&ctx, &queue_metrics, &shutdown);

@@ -44,10 +44,7 @@ async fn attempts_are_counted_by_how_they_end_from_zero_on() {
         .push_all((0..4).map(|n| (Probe::new(n), rig.push())))
         .await
         .unwrap();
-    until(async || {
-        rig.stats().await.dead == 2 && rig.stats().await.depth == 0 && rig.stats().await.delayed == 0
-    })
-    .await;
+    until(async || rig.is_idle().await && rig.stats().await.dead == 2).await;
     let counted = attempts();
     for (outcome, expected) in [
         ("completed", "2"),

@@ -88,13 +88,13 @@ async fn a_full_redis_is_told_apart_and_can_still_be_drained() {
             _ => Ok(()),
         })
     });
-    until(async || rig.stats().await.depth == 0 && rig.stats().await.delayed == 0).await;
+    until(async || rig.is_idle().await).await;
     rig.producer
         .push_all((0..50).map(|n| (Probe::new(n), rig.push_after(Duration::from_millis(500)))))
         .await
         .unwrap();
     let _: String = rig.redis(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    until(async || rig.stats().await.depth == 0 && rig.stats().await.delayed == 0).await;
+    until(async || rig.is_idle().await).await;
     assert_eq!(rig.stats().await.dead, 2 * 17);
     let _: String = rig.redis(&["CONFIG", "SET", "maxmemory", "0"]).await;
     rig.producer.push(&Probe::new(1), rig.push()).await.unwrap();

@@ -297,6 +297,12 @@ impl Rig {
             .unwrap()
     }
 
+    /// Whether no job waits or runs. Seen at one moment: between two a job may go from one place to the other.
+    pub(crate) async fn is_idle(&self) -> bool {
+        let stats = self.stats().await;
+        stats.depth == 0 && stats.delayed == 0
+    }
+
     pub(crate) fn dead_jobs(&self) -> DeadJobs {
         DeadJobs::new(&self.link, Queue::Jobs)
     }
