@@ -18,6 +18,8 @@ BEGIN
         'payments', 'checkout_clicks', 'trials', 'used_trials', 'change_previews', 'reconcile_runs',
         'reconcile_findings', 'alarms'
     ] LOOP
+        -- Who applies migrations by hand has no table in which they are noted.
+        CONTINUE WHEN to_regclass(format('%I', name)) IS NULL;
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = name::regclass AND polname = 'services') THEN
             EXECUTE format(
