@@ -4,6 +4,7 @@
 //! events, retries or slow reads can bring an old state back, and an event that came before a read
 //! began needs no read of its own.
 
+mod batch;
 mod read;
 pub mod turns;
 pub mod writer;
