@@ -84,6 +84,11 @@ pub enum FaultKind {
         /// Whether it tells the state from before or after the wait.
         snapshot: Snapshot,
     },
+    /// The right answer, once it is let go: the oldest first, one by one or all with the end of the faults.
+    Held {
+        /// Whether it tells the state from before or after the wait.
+        snapshot: Snapshot,
+    },
 }
 
 /// Which moment a slow answer tells about.
@@ -113,6 +118,10 @@ pub struct Faults {
     rng: Rng,
     deliveries: DeliveryFaults,
     requests: Vec<RequestFault>,
+    /// How many answers have been held.
+    held: u64,
+    /// How many of them have been let go.
+    let_go: u64,
 }
 
 impl Faults {
@@ -122,6 +131,8 @@ impl Faults {
             rng: Rng::new(seed ^ 0xFA17),
             deliveries: DeliveryFaults::default(),
             requests: Vec::new(),
+            held: 0,
+            let_go: 0,
         }
     }
 
@@ -143,9 +154,31 @@ impl Faults {
         self.requests.push(fault);
     }
 
-    /// Ends all faults of the API.
+    /// Ends all faults of the API, and lets go what they held.
     pub fn clear_requests(&mut self) {
         self.requests.clear();
+        self.let_go = self.held;
+    }
+
+    /// A place among the answers that are held.
+    pub fn hold(&mut self) -> u64 {
+        self.held += 1;
+        self.held
+    }
+
+    /// Whether the answer with this place has been let go.
+    pub fn is_let_go(&self, place: u64) -> bool {
+        place <= self.let_go
+    }
+
+    /// How many answers are held.
+    pub fn held(&self) -> u64 {
+        self.held - self.let_go
+    }
+
+    /// Lets the answer go that was held first.
+    pub fn let_one_go(&mut self) {
+        self.let_go = self.held.min(self.let_go + 1);
     }
 
     /// The fault for a request, counted off.

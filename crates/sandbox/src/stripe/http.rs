@@ -185,6 +185,17 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
             Some(early.unwrap_or_else(serve).into())
         }
+        Some(FaultKind::Held { snapshot }) => {
+            let early = (snapshot == Snapshot::Before).then(serve);
+            let mut changes = state.shared.changes();
+            let place = state.shared.with(|world| world.faults.hold());
+            let is_let_go = |_: &u64| state.shared.read(|world| world.faults.is_let_go(place));
+            tokio::select! {
+                gone = changes.wait_for(is_let_go) => gone.ok().map(drop)?,
+                () = state.stop.cancelled() => return None,
+            }
+            Some(early.unwrap_or_else(serve).into())
+        }
     }
 }
 

@@ -229,9 +229,14 @@ impl Simulator {
         self.with(|world| world.faults.add_request(fault));
     }
 
-    /// Ends all faults of the API.
+    /// Ends all faults of the API, and lets go what they held.
     pub fn clear_request_faults(&self) {
         self.with(|world| world.faults.clear_requests());
+    }
+
+    /// Lets the answer go that was held first.
+    pub fn answer_held(&self) {
+        self.with(|world| world.faults.let_one_go());
     }
 }
 

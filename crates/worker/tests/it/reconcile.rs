@@ -13,7 +13,7 @@ use rolecall_db::{
 use rolecall_domain::ids::uuid_v7;
 use rolecall_queue::Queue;
 use rolecall_sandbox::stripe::{
-    faults::{FaultKind, RequestFault, Snapshot},
+    faults::{FaultKind, RequestFault},
     story::Action,
     world::Metadata,
 };
@@ -51,6 +51,16 @@ impl World {
         insert_reconcile_run(&mut tx, &run, self.now()).await.unwrap();
         tx.commit().await.unwrap();
         run.id
+    }
+
+    /// Who works on the only run, or did.
+    async fn hands(&self) -> Vec<serde_json::Value> {
+        self.rows("SELECT to_jsonb(worker) FROM reconcile_runs").await
+    }
+
+    /// How many answers Stripe keeps back.
+    fn held(&self) -> u64 {
+        self.stripe.read(|stripe| stripe.faults.held())
     }
 
     pub(crate) async fn reconcile(&self, ask: Ask) -> (Run, BTreeMap<String, Finding>) {
@@ -591,19 +601,20 @@ async fn two_workers_that_work_on_the_same_run_do_it_once() {
     let people = world.council_members(8).await;
     for (_, subscription) in &people {
         world.silently(subscription, &Action::Cancel);
-        world.slow_reads(subscription, 1, 300);
+        world.hold_reads(subscription, 1);
     }
     let id = world.request_run(Ask::Yes).await;
     let slow = Arc::new(world.another_worker("worker-slow"));
     let mut working = JoinSet::new();
     working.spawn(async move { work_on(&slow, id).await });
-    until(async || world.run(id).await.state == RunState::Applying).await;
-    // It is taken for dead, and is not; it may just have claimed the run once more.
-    until(async || {
-        world.advance(TimeDelta::minutes(1));
-        work_on(&world.worker, id).await.unwrap().is_some()
-    })
-    .await;
+    until(async || world.held() > 0).await;
+    // It is taken for dead, and is not.
+    let first = world.hands().await;
+    world.advance(TimeDelta::minutes(1));
+    let other = Arc::clone(&world.worker);
+    working.spawn(async move { work_on(&other, id).await });
+    until(async || world.hands().await != first).await;
+    world.stripe.clear_request_faults();
     for ended in soon(working.join_all()).await {
         ended.unwrap();
     }
@@ -628,26 +639,22 @@ async fn who_was_too_slow_with_a_run_leaves_it_to_another_task_of_the_same_proce
     let world = World::start().await;
     world.council_members(2).await;
     let id = world.request_run(Ask::DryRun).await;
-    let slow = |delay_ms| FaultKind::Slow {
-        delay_ms,
-        snapshot: Snapshot::Before,
-    };
+    world.hold_reads(LIST, 2);
     let work = || {
         let ctx = Arc::clone(&world.worker);
         async move { work_on(&ctx, id).await.unwrap() }
     };
     let mut working = JoinSet::new();
-    for delay_ms in [300, 2_000] {
-        world.fault(LIST, 1, slow(delay_ms));
+    for both in [1, 2] {
+        working.spawn(work());
+        until(async || world.held() == both).await;
+        world.advance(TimeDelta::minutes(1));
     }
-    working.spawn(work());
-    until(async || world.run(id).await.state == RunState::Reading).await;
-    world.advance(TimeDelta::minutes(1));
-    working.spawn(work());
     for (state, why) in [
         (RunState::Reading, "the second is still at it"),
         (RunState::Done, "the second has done it"),
     ] {
+        world.stripe.answer_held();
         let run = soon(working.join_next()).await.unwrap().unwrap();
         assert_eq!(run.map(|run| run.state), Some(state), "{why}");
     }

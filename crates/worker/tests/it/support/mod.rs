@@ -281,6 +281,15 @@ impl World {
         self.fault(subscription, times, fault);
     }
 
+    /// The next requests whose path contains `part` are answered when they are let go, and tell how it was when
+    /// they began.
+    pub(crate) fn hold_reads(&self, part: &str, times: u32) {
+        let held = FaultKind::Held {
+            snapshot: Snapshot::Before,
+        };
+        self.fault(part, times, held);
+    }
+
     /// The next requests whose path contains `part` go wrong.
     pub(crate) fn fault(&self, part: &str, times: u32, fault: FaultKind) {
         let path_contains = Some(part.to_owned());
