@@ -19,6 +19,7 @@ mod migrations;
 mod pages;
 pub mod run;
 mod session;
+mod shop;
 mod sign_in;
 mod site;
 mod state;

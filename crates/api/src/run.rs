@@ -40,6 +40,7 @@ use crate::{
     metrics::Metrics,
     migrations,
     session::keys::SessionKeys,
+    shop::ShopWindow,
     site::Site,
     state::{Community, State},
     webhook::{Intake, Room, Secrets},
@@ -207,6 +208,7 @@ fn build_state(
         body_timeout: config.limits.body_timeout,
         metrics: Metrics::new(registry).context("register metrics")?,
         live: Hub::new(&config.limits),
+        shop: ShopWindow::default(),
         community: Community::default(),
         draining: shutdown.draining(),
     })

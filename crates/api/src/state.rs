@@ -21,6 +21,7 @@ use crate::{
     live::Hub,
     metrics::Metrics,
     session::keys::SessionKeys,
+    shop::ShopWindow,
     site::Site,
 };
 
@@ -51,6 +52,7 @@ pub(crate) struct State {
     pub(crate) body_timeout: Duration,
     pub(crate) metrics: Metrics,
     pub(crate) live: Hub,
+    pub(crate) shop: ShopWindow,
     pub(crate) community: Community,
     /// No new streams and no kept connections any more.
     pub(crate) draining: CancellationToken,

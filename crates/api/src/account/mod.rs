@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rolecall_db::{
-    Connection, catalog,
+    Connection, DbError, catalog,
     customers::find_customer_of,
     discord_accounts::{DiscordAccount, find_account_of},
     grants::list_grants_of,
@@ -55,7 +55,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// Reads the catalog and what the bot last saw of its servers.
-    pub(crate) async fn load(conn: &mut Connection) -> Result<Self, ApiError> {
+    pub(crate) async fn load(conn: &mut Connection) -> Result<Self, DbError> {
         let catalog = catalog::load_catalog(conn).await?;
         let mut servers = BTreeMap::new();
         for guild in catalog.guild_ids() {

@@ -1,7 +1,7 @@
 //! What may be bought: a plan and one of its prices.
 
 use rolecall_db::{
-    Connection,
+    Connection, DbError,
     catalog::list_plans,
     prices::{Price, list_prices_on_sale},
 };
@@ -39,7 +39,7 @@ impl Offer {
 }
 
 /// Everything on sale, in order.
-pub(crate) async fn list_offers(conn: &mut Connection) -> Result<Vec<Offer>, ApiError> {
+pub(crate) async fn list_offers(conn: &mut Connection) -> Result<Vec<Offer>, DbError> {
     let plans = list_plans(conn).await?;
     let prices = list_prices_on_sale(conn).await?;
     let on_sale = plans.into_iter().filter(|row| !row.plan.archived);

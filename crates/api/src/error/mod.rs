@@ -5,7 +5,7 @@ mod code;
 pub(crate) mod page;
 pub(crate) mod problem;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use rolecall_db::{DbError, policy_change::PolicyRefusal};
@@ -106,7 +106,7 @@ pub(crate) enum ApiError {
     #[error("telling the worker")]
     Push(#[source] PushError),
     #[error("the database")]
-    Database(#[from] DbError),
+    Database(#[source] Arc<DbError>),
     #[error("{doing}")]
     Internal {
         doing: &'static str,
@@ -226,10 +226,22 @@ fn database_code(error: &DbError) -> Code {
     }
 }
 
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl From<Arc<DbError>> for ApiError {
+    fn from(error: Arc<DbError>) -> Self {
+        Self::Database(error)
+    }
+}
+
 impl From<PolicyRefusal> for ApiError {
     fn from(refusal: PolicyRefusal) -> Self {
         match refusal {
-            PolicyRefusal::Db(error) => Self::Database(error),
+            PolicyRefusal::Db(error) => error.into(),
             refused => Self::Policy(refused),
         }
     }

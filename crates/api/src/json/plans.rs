@@ -7,25 +7,25 @@ use rolecall_domain::{
 };
 use serde::Serialize;
 
-use crate::{checkout::offer::list_offers, error::ApiError, json::List, state::State};
+use crate::{error::ApiError, json::List, state::State};
 
 #[derive(Serialize)]
-struct Plan {
-    slug: PlanSlug,
-    name: String,
+struct Plan<'a> {
+    slug: &'a PlanSlug,
+    name: &'a str,
     kind: PlanKind,
     /// For who has not had the plan before, with prices that are paid again and again.
     trial_days: u32,
-    prices: Vec<Price>,
+    prices: Vec<Price<'a>>,
 }
 
 #[derive(Serialize)]
-struct Price {
-    id: StripePriceId,
+struct Price<'a> {
+    id: &'a StripePriceId,
     unit_amount: Option<i64>,
-    currency: Option<String>,
+    currency: Option<&'a str>,
     /// Missing for what is paid once.
-    interval: Option<String>,
+    interval: Option<&'a str>,
     interval_count: Option<i32>,
     /// Bought once, for ever.
     lifetime: bool,
@@ -33,23 +33,21 @@ struct Price {
 
 /// Lists the plans.
 pub(crate) async fn get_plans(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
-    let mut tx = state.database.begin().await?;
-    let offers = list_offers(&mut tx).await?;
-    tx.commit().await?;
-    let plans = offers.into_iter().map(|offer| Plan {
-        slug: offer.plan.slug,
-        name: offer.plan.name,
+    let shop = state.shop.look(&state.database).await?;
+    let plans = shop.offers.iter().map(|offer| Plan {
+        slug: &offer.plan.slug,
+        name: &offer.plan.name,
         kind: offer.plan.kind,
         trial_days: offer.plan.trial_days,
         prices: offer
             .prices
-            .into_iter()
+            .iter()
             .map(|price| Price {
                 lifetime: price.is_one_time(),
-                id: price.id,
+                id: &price.id,
                 unit_amount: price.unit_amount,
-                currency: price.currency,
-                interval: price.interval,
+                currency: price.currency.as_deref(),
+                interval: price.interval.as_deref(),
                 interval_count: price.interval_count,
             })
             .collect(),

@@ -2,10 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
-use rolecall_db::prices::list_prices_on_sale;
 
 use crate::{
-    account::Names,
+    checkout::offer::Offer,
     error::ApiError,
     pages::{
         frame::{Frame, Here},
@@ -27,18 +26,11 @@ pub(crate) async fn get_landing(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut tx = state.database.begin().await?;
-    let names = Names::load(&mut tx).await?;
-    let prices = list_prices_on_sale(&mut tx).await?;
-    tx.commit().await?;
-    if let Some(name) = names.community() {
+    let shop = state.shop.look(&state.database).await?;
+    if let Some(name) = shop.names.community() {
         state.community.set(name);
     }
-    let recurring = || {
-        prices
-            .iter()
-            .filter(|price| !price.is_one_time() && !price.is_misnamed())
-    };
+    let recurring = || shop.offers.iter().flat_map(Offer::recurring);
     let mut kinds: Vec<_> = recurring()
         .map(|price| (&price.currency, &price.interval, price.interval_count))
         .collect();

@@ -7,10 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     account::Names,
-    checkout::{
-        held::Held,
-        offer::{Offer, list_offers},
-    },
+    checkout::{held::Held, offer::Offer},
     error::ApiError,
     pages::{
         frame::{Frame, Here},
@@ -95,18 +92,23 @@ pub(crate) async fn get_plans(
     visitor: Visitor,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut tx = state.database.begin().await?;
-    let names = Names::load(&mut tx).await?;
-    let offers = list_offers(&mut tx).await?;
+    let shop = state.shop.look(&state.database).await?;
     let held = match visitor.0 {
-        Some(signed_in) => Held::load(&mut tx, signed_in.member_id).await?,
+        Some(signed_in) => {
+            let mut tx = state.database.begin().await?;
+            let held = Held::load(&mut tx, signed_in.member_id).await?;
+            tx.commit().await?;
+            held
+        }
         None => Held::default(),
     };
-    tx.commit().await?;
-    if let Some(name) = names.community() {
+    if let Some(name) = shop.names.community() {
         state.community.set(name);
     }
-    let cards = offers.iter().map(|offer| card(offer, &names, &held, &query));
+    let cards = shop
+        .offers
+        .iter()
+        .map(|offer| card(offer, &shop.names, &held, &query));
     let mut frame = Frame::new(&state, &request, "Plans", Here::Plans);
     frame.signed_in = visitor.0.is_some();
     html(&PlansPage {

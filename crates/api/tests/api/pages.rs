@@ -3,8 +3,9 @@
 use rolecall_db::checkout_sessions::{CheckoutState, set_checkout_state};
 use rolecall_domain::standing::Standing;
 use serde_json::json;
+use tokio::task::JoinSet;
 
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, TestApp, ill::until};
 
 #[tokio::test]
 async fn each_plan_has_a_form_that_needs_no_script() {
@@ -53,6 +54,35 @@ async fn an_empty_shop_says_so() {
         browser.get("/api/v1/plans").await.json(),
         json!({"data": [], "next_cursor": null})
     );
+}
+
+#[tokio::test]
+async fn a_crowd_before_the_shop_takes_one_connection_and_those_who_are_members_go_on() {
+    let app = TestApp::start().await;
+    app.seed_plans().await;
+    let mut member = app.signed_in().await;
+    let slow = app
+        .test_database
+        .hold("LOCK TABLE plans IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let waiting = async || {
+        let sql = "SELECT to_jsonb(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        app.rows(sql).await.len()
+    };
+    let mut crowd = JoinSet::new();
+    for path in ["/plans", "/", "/api/v1/plans"].repeat(4) {
+        let mut browser = app.browser();
+        crowd.spawn(async move { browser.page(path).await.status });
+    }
+    until(async || waiting().await > 0).await;
+    for _ in 0..5 {
+        assert_eq!(member.get("/api/v1/me/sessions").await.status, 200);
+    }
+    assert_eq!(waiting().await, 1);
+    drop(slow);
+    assert_eq!(crowd.join_all().await, [200; 12]);
 }
 
 #[tokio::test]

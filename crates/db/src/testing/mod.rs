@@ -77,11 +77,27 @@ impl TestDatabase {
         Ok(connection.close().await?)
     }
 
+    /// Runs `sql` in a transaction and leaves it open, with its locks, until what is returned is dropped.
+    pub async fn hold(&self, sql: &'static str) -> Result<Held, DbError> {
+        let mut connection = connect_options(&self.url)?.connect().await?;
+        sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(Held {
+            _connection: connection,
+        })
+    }
+
     /// Drops it, and says if that went wrong.
     pub async fn cleanup(mut self) -> Result<(), DbError> {
         self.is_dropped = true;
         drop_database(&self.admin_url, &self.name).await
     }
+}
+
+/// A transaction that is never committed. Postgres ends it when the connection is closed.
+#[derive(Debug)]
+pub struct Held {
+    _connection: PgConnection,
 }
 
 impl Drop for TestDatabase {

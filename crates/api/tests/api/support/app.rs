@@ -61,7 +61,7 @@ pub(crate) struct TestApp {
     pub(crate) redis: redis::aio::MultiplexedConnection,
     pub(crate) shutdown: Shutdown,
     thread: Option<JoinHandle<()>>,
-    test_database: TestDatabase,
+    pub(crate) test_database: TestDatabase,
 }
 
 impl TestAppBuilder {
