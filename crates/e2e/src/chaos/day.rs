@@ -35,9 +35,6 @@ const WOUND_UP_WITHIN: Duration = Duration::from_mins(2);
 /// How many people sign in and buy at a time, before anything goes wrong.
 const AT_A_TIME: usize = 4;
 
-/// People here want letters alone, which are counted by their ids. Direct messages are for the bot's own tests.
-const LETTERS_ONLY: &str = "ALTER TABLE members ALTER COLUMN direct_messages SET DEFAULT false";
-
 /// What goes wrong with webhooks all day.
 const WEBHOOKS: DeliveryFaults = DeliveryFaults {
     drop_percent: 10,
@@ -83,7 +80,6 @@ impl Day {
             ledger: Ledger::default(),
             journal: Journal::begin(),
         };
-        day.installation.stack.rows(LETTERS_ONLY).await?;
         day.settle_residents(size.residents).await?;
         Ok(day)
     }
@@ -295,7 +291,7 @@ impl Day {
         for statement in [
             "UPDATE member_guilds SET send_at = now() WHERE state = 'due' RETURNING user_id",
             "UPDATE inbox SET next_attempt_at = now() WHERE state = 'pending' RETURNING event_id",
-            "UPDATE notifications SET send_at = now() WHERE state IN ('due', 'sending') AND channel = 'mail' RETURNING id",
+            "UPDATE notifications SET send_at = now() WHERE state IN ('due', 'sending') RETURNING id",
             "UPDATE members SET converge_due_at = now() - interval '1 hour' WHERE converge_due_at IS NOT NULL RETURNING id",
         ] {
             let overdue = stack.rows(statement).await?.len();

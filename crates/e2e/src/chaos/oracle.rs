@@ -13,7 +13,7 @@ use crate::chaos::{
     acts,
     installation::Installation,
     ledger::{Held, Ledger},
-    letters::{Causes, Letters},
+    letters::{Causes, Letter, Letters},
     money,
     people::Somebody,
 };
@@ -168,7 +168,7 @@ impl<'a> Oracle<'a> {
             }
         }
         self.reckon_events(reckoning).await?;
-        self.reckon_mail(reckoning).await?;
+        self.reckon_letters(reckoning).await?;
         self.reckon_changes(reckoning);
         self.reckon_bots(reckoning);
         Ok(())
@@ -242,25 +242,49 @@ impl<'a> Oracle<'a> {
         Ok(())
     }
 
-    /// Each letter once for its cause, and nobody without those that they deserve.
-    async fn reckon_mail(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
+    /// Each letter once for its cause, by each way, and nobody without those that they deserve.
+    async fn reckon_letters(&self, reckoning: &mut Reckoning) -> anyhow::Result<()> {
         let stack = &self.installation.stack;
-        let recorded = stack.rows(Letters::RECORD).await?;
-        let letters = Letters::read(&recorded, &stack.mail.messages());
-        reckoning.faults.extend(letters.faults.iter().cloned());
+        let mails = stack.mail.messages();
+        let recorded = stack.rows(Letters::BY_MAIL).await?;
+        let letters = Letters::read(&recorded, mails.iter().flat_map(Letter::mailed));
+        let messages = self.people.iter().flat_map(|person| {
+            let theirs = stack.discord.direct_messages(person.user);
+            theirs
+                .into_iter()
+                .map(|message| Letter::direct(message, person.user))
+        });
+        let recorded = stack.rows(Letters::BY_DISCORD).await?;
+        let messages = Letters::read(&recorded, messages);
+        for way in [&letters, &messages] {
+            reckoning.faults.extend(way.faults.iter().cloned());
+        }
+        reckoning.fault_if(letters.refused > 0, || {
+            format!("{} letters are undeliverable", letters.refused)
+        });
         for person in self.people {
             let causes = stack.stripe.read(|world| Causes {
                 subscriptions: money::subscriptions(world, &person.email).len(),
                 debts: money::debts(world, &person.email),
                 pays: !money::deserves(world, &person.email).is_empty(),
             });
-            let wrong = letters.wrong(&person.email, causes);
+            let too_many = [
+                letters.too_many(&person.email, causes),
+                messages.too_many(&person.user.to_string(), causes),
+            ];
+            let wrong = too_many.into_iter().flatten();
             reckoning
                 .faults
                 .extend(wrong.map(|wrong| format!("person {}: {wrong}", person.number)));
+            reckoning.fault_if(causes.pays && !letters.has(&person.email, "welcome"), || {
+                format!("person {} was never welcomed", person.number)
+            });
         }
         reckoning.figure("letters", letters.different());
         reckoning.figure("letters sent again under their id", letters.repeated);
+        reckoning.figure("direct messages", messages.different());
+        reckoning.figure("direct messages sent again under their id", messages.repeated);
+        reckoning.figure("direct messages that somebody could not get", messages.refused);
         Ok(())
     }
 

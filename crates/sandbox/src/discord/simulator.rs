@@ -96,6 +96,11 @@ impl Simulator {
         self.shared.world().messages.clone()
     }
 
+    /// What was written to a user alone, the oldest message first.
+    pub fn direct_messages(&self, user: u64) -> Vec<Message> {
+        self.shared.world().messages_to(user).cloned().collect()
+    }
+
     /// Every use of a command, with its answer.
     pub fn interactions(&self) -> Vec<Interaction> {
         self.shared

@@ -32,6 +32,11 @@ pub(crate) enum Place {
 }
 
 impl Channel {
+    /// Whether it is the one between the bot and this user.
+    fn is_with(&self, user: u64) -> bool {
+        matches!(self.place, Place::Direct { user: theirs } if theirs == user)
+    }
+
     pub(crate) fn of_guild(seed: &GuildSeed) -> impl Iterator<Item = Self> {
         seed.channels.iter().zip(0..).map(|((id, name), position)| Self {
             id: *id,
@@ -151,9 +156,7 @@ impl World {
     /// The direct channel with a user, opened if need be.
     pub(crate) fn direct_channel(&mut self, user: u64, now: DateTime<Utc>) -> Result<u64, ApiError> {
         self.user(user)?;
-        let is_theirs =
-            |channel: &&Channel| matches!(channel.place, Place::Direct { user: theirs } if theirs == user);
-        if let Some(channel) = self.channels.values().find(is_theirs) {
+        if let Some(channel) = self.channels.values().find(|channel| channel.is_with(user)) {
             return Ok(channel.id);
         }
         let id = self.ids.snowflake(now);
@@ -221,6 +224,15 @@ impl World {
 }
 
 impl World {
+    /// What was written to a user alone.
+    pub(crate) fn messages_to(&self, user: u64) -> impl Iterator<Item = &Message> {
+        let is_theirs = move |message: &&Message| {
+            let channel = self.channels.get(&message.channel.0);
+            channel.is_some_and(|channel| channel.is_with(user))
+        };
+        self.messages.iter().filter(is_theirs)
+    }
+
     /// A message with who received it, for those who look at the simulator.
     pub(crate) fn message_with_recipient(&self, message: &Message) -> Value {
         let recipient = self
