@@ -11,7 +11,7 @@ use rolecall_worker::{ctx::Ctx, handlers::send_notification, mail::Mailer};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Person, World, plans::COUNCIL, soon};
+use crate::support::{Person, World, plans::COUNCIL, soon, until};
 
 impl World {
     /// Somebody who is owed a welcome; its hint is not in Redis any more.
@@ -49,6 +49,15 @@ impl World {
         )
         .await
     }
+}
+
+/// Lets the time pass that processes wait, all at once.
+async fn pass(time: Duration) {
+    // Whoever was woken just now begins to wait first.
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 fn message_id(message: &Message) -> &str {
@@ -209,6 +218,35 @@ async fn a_mail_server_that_says_nothing_gets_a_letter_less_and_less_often_and_n
             .iter()
             .all(|letter| message_id(letter) == format!("<{id}@council.example>"))
     );
+}
+
+#[tokio::test]
+async fn a_letter_that_a_slow_mail_server_has_keeps_no_drain_from_its_end_and_is_sent_again_by_the_next() {
+    let world = World::start().await;
+    let (_, id) = world.welcome_owed().await;
+    let stopping = Arc::new(world.another_worker("stopping"));
+    world.mail.be_silent(1);
+    let mut sending = JoinSet::new();
+    let send = SendNotification { notification_id: id };
+    sending.spawn(send_notification::run(
+        Arc::clone(&stopping),
+        send,
+        world.attempt(),
+    ));
+    until(async || world.mail.messages().len() == 1).await;
+    stopping.stop.cancel();
+    pass(Duration::from_secs(10)).await;
+    soon(sending.join_next()).await.unwrap().unwrap().unwrap();
+    let row = world.message().await;
+    assert_eq!(row["state"], "due");
+    assert!(
+        row["last_error"].as_str().unwrap().contains("stopped before"),
+        "{row}"
+    );
+    world.sweep().await;
+    assert_eq!(world.message().await["state"], "sent");
+    let letters = world.mail.messages();
+    assert_eq!(message_id(&letters[0]), message_id(&letters[1]));
 }
 
 #[tokio::test]
