@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Parser;
 use rolecall_bot::config::BotConfig;
 use rolecall_runtime::{
-    env::{EXIT_BAD_CONFIG, Env, check_config_report},
     net::listen,
+    process::{configure, exit_code},
     shutdown::Shutdown,
     telemetry,
     version::version,
@@ -23,16 +23,16 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let args = Args::parse();
-    let config = match BotConfig::from_env(&Env::from_process()) {
-        Ok(_) if args.check_config => return Ok(ExitCode::SUCCESS),
-        Ok(config) => config,
-        Err(error) => {
-            std::io::Write::write_all(&mut std::io::stderr(), check_config_report(&error).as_bytes())?;
-            return Ok(ExitCode::from(EXIT_BAD_CONFIG));
-        }
-    };
+    match configure(args.check_config, BotConfig::from_env) {
+        Ok(config) => exit_code(start(config).await),
+        Err(code) => code,
+    }
+}
+
+/// Sets up what belongs to the process, and runs the service until it has drained.
+async fn start(config: BotConfig) -> anyhow::Result<()> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .ok();
@@ -40,6 +40,5 @@ async fn main() -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
     shutdown.on_signals().context("listen for signals")?;
     let health = listen(config.health.address()).context("serve health")?;
-    rolecall_bot::run(config, health, shutdown).await?;
-    Ok(ExitCode::SUCCESS)
+    rolecall_bot::run(config, health, shutdown).await
 }

@@ -8,6 +8,7 @@ mod config;
 mod host;
 mod output;
 mod plans;
+mod runs;
 mod who;
 
 use std::process::ExitCode;

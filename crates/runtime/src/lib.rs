@@ -9,6 +9,7 @@ pub mod env;
 pub mod health;
 pub mod metrics;
 pub mod net;
+pub mod process;
 pub mod seal;
 pub mod shutdown;
 pub mod telemetry;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use rolecall_runtime::{
-    env::{EXIT_BAD_CONFIG, Env, check_config_report},
     net::listen,
+    process::{configure, exit_code},
     shutdown::Shutdown,
     telemetry,
     version::version,
@@ -24,16 +24,16 @@ struct Args {
 
 // One thread: the work is waiting, and a second one would be woken up for every answer of the first.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let args = Args::parse();
-    let config = match WorkerConfig::from_env(&Env::from_process()) {
-        Ok(_) if args.check_config => return Ok(ExitCode::SUCCESS),
-        Ok(config) => config,
-        Err(error) => {
-            std::io::Write::write_all(&mut std::io::stderr(), check_config_report(&error).as_bytes())?;
-            return Ok(ExitCode::from(EXIT_BAD_CONFIG));
-        }
-    };
+    match configure(args.check_config, WorkerConfig::from_env) {
+        Ok(config) => exit_code(start(config).await),
+        Err(code) => code,
+    }
+}
+
+/// Sets up what belongs to the process, and runs the service until it has drained.
+async fn start(config: WorkerConfig) -> anyhow::Result<()> {
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .ok();
@@ -41,6 +41,5 @@ async fn main() -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
     shutdown.on_signals().context("listen for signals")?;
     let health = listen(config.health.address()).context("serve health")?;
-    rolecall_worker::run(config, health, shutdown).await?;
-    Ok(ExitCode::SUCCESS)
+    rolecall_worker::run(config, health, shutdown).await
 }

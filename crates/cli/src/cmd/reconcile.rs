@@ -1,12 +1,11 @@
 //! `rolecall reconcile`: asks for a run, waits for it, and prints what it found.
 
-use std::{fmt::Write, process::ExitCode, time::Duration};
+use std::{fmt::Write, process::ExitCode};
 
-use anyhow::bail;
 use rolecall_db::{
     audit::{AuditLine, insert_audit_line},
     reconcile_findings::{Finding, list_findings},
-    reconcile_runs::{self, NewRun, Run, RunState, find_reconcile_run, insert_reconcile_run},
+    reconcile_runs::{self, NewRun, Run, RunState, insert_reconcile_run},
 };
 use rolecall_domain::{
     catalog::GuildRole,
@@ -22,11 +21,8 @@ use crate::{
     config,
     host::Host,
     output::Printer,
+    runs,
 };
-
-/// A run that no worker has taken up for this long: probably none is running.
-const NO_WORKER: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// So many findings at a time.
 const PAGE: i64 = 1_000;
@@ -54,7 +50,7 @@ pub(super) async fn run(env: &Env, printer: &Printer, asked: &Reconcile) -> anyh
     let run_id = request(&host, asked).await?;
     let job = rolecall_queue::jobs::Reconcile { run_id };
     host.push(&config.redis, &job).await?;
-    let run = wait(&host, run_id).await?;
+    let run = runs::wait(&host, run_id).await?;
     let findings = all_findings(&host, run_id).await?;
     let answer = Answer { run, findings };
     printer.answer(&answer, text)?;
@@ -98,29 +94,6 @@ async fn request(host: &Host, asked: &Reconcile) -> anyhow::Result<Uuid> {
     insert_audit_line(&mut tx, &line).await?;
     tx.commit().await?;
     Ok(run.id)
-}
-
-/// Waits until a worker has come to an end with the run, or to a question.
-async fn wait(host: &Host, run_id: Uuid) -> anyhow::Result<Run> {
-    let mut waited = Duration::ZERO;
-    loop {
-        let mut tx = host.db.begin().await?;
-        let run = find_reconcile_run(&mut tx, run_id).await?;
-        tx.commit().await?;
-        match run {
-            Some(run) if run.finished_at.is_some() => return Ok(run),
-            Some(run) if run.started_at.is_none() && waited >= NO_WORKER => {
-                bail!(
-                    "no worker has taken the run up within {} s; is one running?",
-                    NO_WORKER.as_secs()
-                )
-            }
-            Some(_) => {}
-            None => bail!("the run {run_id} is gone"),
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        waited += LOOK_EVERY;
-    }
 }
 
 async fn all_findings(host: &Host, run_id: Uuid) -> anyhow::Result<Vec<Finding>> {

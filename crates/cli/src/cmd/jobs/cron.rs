@@ -1,21 +1,15 @@
 //! `rolecall jobs list` and `run`: the recurring jobs.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use anyhow::bail;
 use chrono::SecondsFormat;
-use rolecall_db::cron_runs::{CronRun, find_run, insert_manual_run, list_last_runs};
+use rolecall_db::cron_runs::{CronRun, insert_manual_run, list_last_runs};
 use rolecall_domain::ids::uuid_v7;
 use rolecall_queue::jobs::{CRON_JOBS, RunCron};
 use rolecall_runtime::env::Env;
 use serde::Serialize;
-use uuid::Uuid;
 
-use crate::{config, host::Host, output::Printer};
-
-/// A run that no worker has taken up for this long: probably none is running.
-const NO_WORKER: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+use crate::{config, host::Host, output::Printer, runs};
 
 #[derive(Debug, Serialize)]
 struct RunView {
@@ -89,7 +83,7 @@ pub(super) async fn run(env: &Env, printer: &Printer, name: &str) -> anyhow::Res
         },
     )
     .await?;
-    let run = wait(&host, run_id).await?;
+    let run: CronRun = runs::wait(&host, run_id).await?;
     let succeeded = run.state == "succeeded";
     printer.answer(&RunView::from(run), RunView::text)?;
     Ok(if succeeded {
@@ -97,27 +91,4 @@ pub(super) async fn run(env: &Env, printer: &Printer, name: &str) -> anyhow::Res
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// Waits until a worker has finished the run.
-async fn wait(host: &Host, run_id: Uuid) -> anyhow::Result<CronRun> {
-    let mut waited = Duration::ZERO;
-    loop {
-        let mut tx = host.db.begin().await?;
-        let run = find_run(&mut tx, run_id).await?;
-        tx.commit().await?;
-        match run {
-            Some(run) if run.finished_at.is_some() => return Ok(run),
-            Some(run) if run.started_at.is_none() && waited >= NO_WORKER => {
-                bail!(
-                    "no worker has taken the run up within {} s; is one running?",
-                    NO_WORKER.as_secs()
-                )
-            }
-            Some(_) => {}
-            None => bail!("the run {run_id} is gone"),
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        waited += LOOK_EVERY;
-    }
 }
