@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     durations: HistogramVec,
     webhooks: [IntCounter; Outcome::ALL.len()],
     pub(crate) streams: IntGauge,
+    pub(crate) arriving: IntGauge,
 }
 
 impl Metrics {
@@ -43,15 +44,21 @@ impl Metrics {
             &["outcome"],
         )?;
         let streams = IntGauge::new("rolecall_api_live_streams", "Pages that listen for changes.")?;
+        let arriving = IntGauge::new(
+            "rolecall_api_arriving_bytes",
+            "Memory that long webhooks hold while they arrive, in bytes.",
+        )?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(webhooks.clone()))?;
         registry.register(Box::new(streams.clone()))?;
+        registry.register(Box::new(arriving.clone()))?;
         Ok(Self {
             requests,
             durations,
             webhooks: Outcome::ALL.map(|outcome| webhooks.with_label_values(&[outcome.label()])),
             streams,
+            arriving,
         })
     }
 

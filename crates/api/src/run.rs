@@ -291,7 +291,7 @@ impl Intakes {
             world: world.clone(),
             state: state.clone(),
             limits: config.limits,
-            room: Room::new(config.limits.webhook_body_room),
+            room: Room::new(config.limits.webhook_body_room, state.metrics.arriving.clone()),
         })
     }
 

@@ -7,6 +7,7 @@ use actix_web::{
     web::{Bytes, BytesMut, Payload},
 };
 use futures::StreamExt;
+use prometheus::IntGauge;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -30,31 +31,61 @@ const STEP_BYTES: usize = 4 * 1024;
 /// How much of bodies that are still arriving the process keeps at once. Whose they are is known only when they are
 /// there, so strangers must not be able to fill the memory with them.
 #[derive(Debug, Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    steps: Arc<Semaphore>,
+    /// Bytes that are taken.
+    taken: IntGauge,
+}
 
 /// What a body has of it, until it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Place(Option<OwnedSemaphorePermit>);
+pub(crate) struct Place(Option<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    steps: OwnedSemaphorePermit,
+    gauge: IntGauge,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.gauge.sub(in_bytes(self.steps.num_permits()));
+    }
+}
+
+fn in_bytes(steps: usize) -> i64 {
+    i64::try_from(steps * STEP_BYTES).unwrap_or(i64::MAX)
+}
 
 impl Room {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / STEP_BYTES)))
+    /// So much room. The gauge follows how much of it is taken.
+    pub(crate) fn new(bytes: usize, taken: IntGauge) -> Self {
+        Self {
+            steps: Arc::new(Semaphore::new(bytes / STEP_BYTES)),
+            taken,
+        }
     }
 
     /// Widens a place to so many bytes, if there is room.
     fn widen(&self, place: &mut Place, bytes: usize) -> Result<(), BodyError> {
-        let has = place.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let has = place.0.as_ref().map_or(0, |taken| taken.steps.num_permits());
         let more = bytes.div_ceil(STEP_BYTES).saturating_sub(has);
         if more == 0 {
             return Ok(());
         }
         let more = u32::try_from(more).map_err(|_| BodyError::Crowded)?;
-        let more = Arc::clone(&self.0)
+        let more = Arc::clone(&self.steps)
             .try_acquire_many_owned(more)
             .map_err(|_| BodyError::Crowded)?;
+        self.taken.add(in_bytes(more.num_permits()));
         match &mut place.0 {
-            Some(place) => place.merge(more),
-            none => *none = Some(more),
+            Some(taken) => taken.steps.merge(more),
+            none => {
+                *none = Some(Taken {
+                    steps: more,
+                    gauge: self.taken.clone(),
+                });
+            }
         }
         Ok(())
     }
