@@ -321,6 +321,29 @@ pub async fn set_events_failed(
     Ok(())
 }
 
+/// Notes why pending events cannot take effect for now, each with the time at which it is tried again. It spends
+/// no attempt.
+pub async fn set_events_postponed(
+    conn: &mut Connection,
+    events: &[(&StripeEventId, DateTime<Utc>)],
+    error: &str,
+) -> Result<(), DbError> {
+    let ids: Vec<&str> = events.iter().map(|(id, _)| id.as_str()).collect();
+    let next: Vec<DateTime<Utc>> = events.iter().map(|(_, at)| *at).collect();
+    sqlx::query!(
+        "UPDATE inbox
+         SET last_error = $3, next_attempt_at = f.next_attempt_at
+         FROM unnest($1::text[], $2::timestamptz[]) AS f (event_id, next_attempt_at)
+         WHERE inbox.event_id = f.event_id AND inbox.state = 'pending'",
+        &ids as &[&str],
+        &next,
+        error,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The events that wait for their effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {

@@ -33,8 +33,11 @@ pub enum WorkError {
 pub fn job_error(error: WorkError) -> JobError {
     match &error {
         WorkError::Stripe(stripe) => match stripe.retry_after() {
-            // Stripe says when: that wait instead of the schedule's.
-            Some(wait) => JobError::retry_after(wait.max(Duration::from_secs(1)), error),
+            // Stripe says when: that wait instead of the schedule's, and no attempt is spent.
+            Some(wait) => {
+                tracing::warn!(%error, ?wait, "Stripe wants to be left alone for a while; a job waits");
+                JobError::Snooze(wait.max(Duration::from_secs(1)))
+            }
             None => JobError::retry(error),
         },
         WorkError::Unusable(_) => JobError::cancel(error),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rolecall_db::{DbError, inbox_line::set_events_failed};
+use rolecall_db::{
+    DbError,
+    inbox_line::{set_events_failed, set_events_postponed},
+};
 use rolecall_domain::ids::StripeEventId;
 use rolecall_queue::{Job, RetrySchedule, jobs::StripeEvent};
 use rolecall_stripe::error::StripeError;
@@ -52,28 +55,49 @@ pub(super) fn cause(error: &WorkError) -> Cause {
     }
 }
 
-/// Notes a failed attempt with each event, and when the next one is; after the last one it is dead: then
-/// it is listed, and staff may replay it. Says whether it could be noted.
+impl Cause {
+    /// Whether it was no attempt of the event's own: Stripe says that it takes none at all for now.
+    const fn spares(self) -> bool {
+        matches!(
+            self,
+            Self::Stripe { sure: true, .. } | Self::Stripe { wait: Some(_), .. }
+        )
+    }
+}
+
+/// What becomes of an event after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It is tried again then, as if it had not been tried.
+    Postponed(DateTime<Utc>),
+    /// It is tried again then.
+    Again(DateTime<Utc>),
+    /// It is listed, and staff may replay it.
+    Dead,
+}
+
+/// Notes with each event that it failed, and when it is tried again; after the last attempt it is dead. Says
+/// whether it could be noted.
 pub(super) async fn note(ctx: &Ctx, work: &Work, error: &WorkError) -> bool {
     let next: Vec<_> = work
         .events
         .iter()
-        .map(|event| (&event.id, next_attempt_at(ctx, event, error)))
+        .map(|event| (&event.id, next(ctx, event, error)))
         .collect();
     let reason = in_one_line(error);
-    for (id, next_attempt_at) in &next {
-        match next_attempt_at {
-            Some(at) => {
+    for (id, next) in &next {
+        match next {
+            Next::Postponed(at) | Next::Again(at) => {
                 tracing::warn!(stripe.event_id = %id, reason, next_attempt_at = %at, "an event could not take effect; tried again later");
             }
-            None => {
+            Next::Dead => {
                 tracing::error!(stripe.event_id = %id, reason, "an event is dead: look into it and replay it");
             }
         }
     }
     match write(ctx, &next, &reason).await {
         Ok(()) => {
-            let dead = next.iter().filter(|(_, at)| at.is_none()).count();
+            let dead = next.iter().filter(|(_, next)| *next == Next::Dead).count();
             ctx.metrics.count_failures(next.len() - dead, dead);
             true
         }
@@ -84,22 +108,35 @@ pub(super) async fn note(ctx: &Ctx, work: &Work, error: &WorkError) -> bool {
     }
 }
 
-async fn write(
-    ctx: &Ctx,
-    next: &[(&StripeEventId, Option<DateTime<Utc>>)],
-    reason: &str,
-) -> Result<(), DbError> {
+async fn write(ctx: &Ctx, next: &[(&StripeEventId, Next)], reason: &str) -> Result<(), DbError> {
+    let (mut failed, mut postponed) = (Vec::new(), Vec::new());
+    for (id, next) in next {
+        match next {
+            Next::Postponed(at) => postponed.push((*id, *at)),
+            Next::Again(at) => failed.push((*id, Some(*at))),
+            Next::Dead => failed.push((*id, None)),
+        }
+    }
     let mut tx = ctx.db.begin().await?;
-    set_events_failed(&mut tx, next, reason).await?;
+    set_events_failed(&mut tx, &failed, reason).await?;
+    set_events_postponed(&mut tx, &postponed, reason).await?;
     tx.commit().await
 }
 
-/// `None` after the last attempt, or where another one cannot help.
-fn next_attempt_at(ctx: &Ctx, event: &Waiting, error: &WorkError) -> Option<DateTime<Utc>> {
+fn next(ctx: &Ctx, event: &Waiting, error: &WorkError) -> Next {
     let attempt = event.attempts.saturating_add(1);
-    if attempt >= StripeEvent::MAX_ATTEMPTS || matches!(error, WorkError::Unusable(_)) {
-        return None;
+    let again = || again_at(ctx, attempt, error);
+    if cause(error).spares() {
+        Next::Postponed(again())
+    } else if attempt >= StripeEvent::MAX_ATTEMPTS || matches!(error, WorkError::Unusable(_)) {
+        Next::Dead
+    } else {
+        Next::Again(again())
     }
+}
+
+/// When Stripe wants to be asked again, or when the schedule says.
+fn again_at(ctx: &Ctx, attempt: u32, error: &WorkError) -> DateTime<Utc> {
     let asked = match error {
         WorkError::Stripe(error) => error.retry_after(),
         _ => None,
@@ -108,9 +145,9 @@ fn next_attempt_at(ctx: &Ctx, event: &Waiting, error: &WorkError) -> Option<Date
         Some(Ok(asked)) => asked.wait(1, &*ctx.rng),
         _ => ctx.retry.wait(attempt, &*ctx.rng),
     };
-    let now = ctx.clock.now();
     let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
-    Some(now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    let at = ctx.clock.now().checked_add_signed(wait);
+    at.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 #[cfg(test)]

@@ -427,28 +427,45 @@ async fn stripe_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_stripe_that_asks_to_be_left_alone_again_and_again_costs_no_event_its_attempts() {
+    let world = World::start().await;
+    let person = world.person().await;
+    let subscription = world.buy(&person, COUNCIL);
+    let busy = FaultKind::Status {
+        status: 429,
+        retry_after: Some(1),
+        applied: false,
+    };
+    world.fault(&subscription, 15, busy);
+    let created = world.newest("customer.subscription.created");
+    world.deliver(&created).await.unwrap_err();
+    for round in 0..15 {
+        let row = world.inbox_row(created.event_id.as_str()).await;
+        assert_eq!((&row["state"], &row["attempts"]), (&json!("pending"), &json!(0)));
+        world.advance(TimeDelta::seconds(2));
+        let other = Arc::new(world.another_worker(&format!("worker-{round}")));
+        refill::fill(&other, 100).await.unwrap();
+        work_off(&other).await.ok();
+    }
+    assert_eq!(world.inbox_state(&created.event_id).await, Some(InboxState::Done));
+}
+
+#[tokio::test]
 async fn garbage_and_server_errors_from_stripe_change_nothing_and_are_tried_again() {
     let world = World::start().await;
     let (person, subscription) = world.council_member().await;
     world.stripe.cancel(&subscription).unwrap();
     let ended = world.newest("customer.subscription.deleted");
-    let faults = [
-        FaultKind::Garbage,
-        FaultKind::Status {
-            status: 500,
-            retry_after: None,
-            applied: false,
-        },
-        FaultKind::Status {
-            status: 401,
-            retry_after: None,
-            applied: false,
-        },
-    ];
-    let mut attempts = 0;
-    for fault in faults {
+    let status = |status| FaultKind::Status {
+        status,
+        retry_after: None,
+        applied: false,
+    };
+    // A refused key is nothing that an event could have tried against.
+    let faults = [(FaultKind::Garbage, 1), (status(500), 2), (status(401), 2)];
+    for (fault, attempts) in faults {
         world.fault(&subscription, 1, fault.clone());
-        if attempts == 0 {
+        if fault == FaultKind::Garbage {
             let failed = world.deliver(&ended).await;
             assert!(
                 matches!(failed, Err(WorkError::Stripe(_))),
@@ -457,7 +474,6 @@ async fn garbage_and_server_errors_from_stripe_change_nothing_and_are_tried_agai
         } else {
             world.try_again().await;
         }
-        attempts += 1;
         assert_eq!(
             world.subscriptions(&person).await[0].standing,
             Standing::Active,
