@@ -14,7 +14,7 @@ use rolecall_sandbox::discord::{
     state::{audit::AuditAction, permissions::KICK_MEMBERS},
 };
 
-use crate::support::{Rig, command, no_intents, role, until};
+use crate::support::{Rig, Seen, command, no_intents, role, until};
 
 /// The bot may remove people.
 fn may_kick(config: &mut Config) {
@@ -114,6 +114,9 @@ async fn who_came_back_since_their_membership_ended_is_not_removed_however_often
     rig.worker.push(&removal(ben, 1, ended)).await;
     assert_eq!(rig.worker.result().await, RoleResult::NotInGuild { kicked: true });
     rig.discord.join(GUILD, ben).unwrap();
+    rig.worker
+        .sighting(|seen| matches!(seen, Seen::Joined(_)).then_some(()))
+        .await;
     for _ in 0..2 {
         rig.worker.push(&removal(ben, 1, ended)).await;
         assert_eq!(rig.worker.result().await, applied(&[]));
@@ -203,7 +206,7 @@ async fn without_the_permission_nobody_is_removed_and_ready_and_the_report_say_w
         true,
         "nobody asked for it yet"
     );
-    rig.publish(2, &[COUNCIL_ROLE], true).await;
+    rig.publish(2, &[COUNCIL_ROLE], &[], true).await;
     until(async || bot.ready().await["parts"]["setup"]["ok"] == false).await;
     let ready = bot.ready().await;
     let detail = ready["parts"]["setup"]["detail"].as_str().unwrap().to_owned();
