@@ -8,7 +8,7 @@ use std::{
 use rolecall_domain::ids::{GuildId, RoleId};
 use rolecall_queue::{
     DocumentError, Documents,
-    catalog::{CATALOG, CatalogDocument},
+    catalog::{CATALOG, CatalogDocument, CatalogGuild},
 };
 
 /// The newest catalog that was read. What is in it may be written, and nothing else.
@@ -61,12 +61,31 @@ impl Catalog {
 
     /// The roles of a server that we may give and take. `None` without a catalog.
     pub(crate) fn mapped(&self, guild_id: GuildId) -> Option<BTreeSet<RoleId>> {
+        self.roles(guild_id, |guild| guild.mapped_roles.iter().copied().collect())
+    }
+
+    /// The roles of a server that we may take: those that we may give, and those that we once gave. `None` without
+    /// a catalog.
+    pub(crate) fn takeable(&self, guild_id: GuildId) -> Option<BTreeSet<RoleId>> {
+        self.roles(guild_id, |guild| {
+            let all = guild.mapped_roles.iter().chain(&guild.retired_roles);
+            all.copied().collect()
+        })
+    }
+
+    /// Whether nothing is given in a server any more.
+    pub(crate) fn is_retired(&self, guild_id: GuildId) -> bool {
+        let known = self.known();
+        let guild = known.as_deref().and_then(|known| known.guild(guild_id));
+        guild.is_some_and(|guild| guild.mapped_roles.is_empty() && !guild.retired_roles.is_empty())
+    }
+
+    fn roles(
+        &self,
+        guild_id: GuildId,
+        of: impl FnOnce(&CatalogGuild) -> BTreeSet<RoleId>,
+    ) -> Option<BTreeSet<RoleId>> {
         let known = self.known()?;
-        Some(
-            known
-                .guild(guild_id)
-                .map(|guild| guild.mapped_roles.iter().copied().collect())
-                .unwrap_or_default(),
-        )
+        Some(known.guild(guild_id).map(of).unwrap_or_default())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rolecall_domain::{
+    catalog::GuildRole,
     ids::{DiscordUserId, GuildId, RoleId},
     roles::Reason,
 };
@@ -141,6 +142,24 @@ pub async fn list_roles_in(
                 DiscordUserId::from_sql(TABLE, "user_id", row.user_id)?,
             );
             Ok((place, member_role!(row)?))
+        })
+        .collect()
+}
+
+/// The roles that somebody has of us or is to have, whatever the catalog says.
+pub async fn list_roles_of_ours(conn: &mut Connection) -> Result<Vec<GuildRole>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT DISTINCT guild_id, role_id FROM member_roles
+         WHERE provenance IS DISTINCT FROM 'foreign' AND (desired OR observed IS DISTINCT FROM false)"
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(GuildRole {
+                guild: GuildId::from_sql(TABLE, "guild_id", row.guild_id)?,
+                role: RoleId::from_sql(TABLE, "role_id", row.role_id)?,
+            })
         })
         .collect()
 }

@@ -33,6 +33,9 @@ pub struct CatalogGuild {
     pub guild_id: GuildId,
     /// Every role there that we may give or take: those of plans and the special ones.
     pub mapped_roles: Vec<RoleId>,
+    /// Roles that were mapped once and that people still have of us: they may be taken, and are given to nobody.
+    #[serde(default)]
+    pub retired_roles: Vec<RoleId>,
     /// Given while a payment is failing.
     #[serde(default)]
     pub debtor_role: Option<RoleId>,
@@ -62,7 +65,7 @@ mod tests {
         let guild = document.guild(GuildId::new(1).unwrap()).unwrap();
         assert_eq!((document.version, guild.mapped_roles.len()), (7, 2));
         assert_eq!((guild.debtor_role, guild.alumni_role), (RoleId::new(3), None));
-        assert!(!guild.removes_people);
+        assert!(!guild.removes_people && guild.retired_roles.is_empty());
         let written = serde_json::to_string(&document).unwrap();
         assert_eq!(
             serde_json::from_str::<CatalogDocument>(&written).unwrap(),

@@ -50,7 +50,7 @@ impl Documents {
         Ok(())
     }
 
-    /// Writes a document with a `version` field, unless the stored one is as new. Whether it did.
+    /// Writes a document with a `version` field, unless the stored one is newer. Whether it did.
     pub async fn set_newer<T: Serialize>(
         &self,
         name: &str,

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rolecall_db::{
     Connection, DbError,
     catalog::{catalog_version, load_catalog},
+    member_roles::list_roles_of_ours,
 };
-use rolecall_domain::catalog::Catalog;
+use rolecall_domain::catalog::{Catalog, GuildRole};
 use rolecall_queue::catalog::{CATALOG, CatalogDocument, CatalogGuild};
 
 use crate::{ctx::Ctx, error::WorkError};
@@ -35,8 +36,9 @@ impl CatalogCache {
 pub async fn publish(ctx: &Ctx) -> Result<i64, WorkError> {
     let mut tx = ctx.db.begin().await?;
     let catalog = ctx.catalog.load(&mut tx).await?;
+    let of_ours = list_roles_of_ours(&mut tx).await?;
     tx.commit().await?;
-    let document = document(&catalog);
+    let document = document(&catalog, &of_ours);
     if let Err(error) = ctx
         .documents
         .set_newer(CATALOG, document.version, &document)
@@ -47,12 +49,18 @@ pub async fn publish(ctx: &Ctx) -> Result<i64, WorkError> {
     Ok(catalog.version)
 }
 
-fn document(catalog: &Catalog) -> CatalogDocument {
-    let guilds = catalog.guild_ids().into_iter().map(|guild_id| {
+fn document(catalog: &Catalog, of_ours: &[GuildRole]) -> CatalogDocument {
+    let mut guild_ids = catalog.guild_ids();
+    guild_ids.extend(of_ours.iter().map(|role| role.guild));
+    let guilds = guild_ids.into_iter().map(|guild_id| {
         let settings = catalog.guilds.get(&guild_id).cloned().unwrap_or_default();
+        let mapped = catalog.mapped_roles(guild_id);
+        let of_ours = of_ours.iter().filter(|role| role.guild == guild_id);
+        let retired = of_ours.filter(|role| !mapped.contains(&role.role));
         CatalogGuild {
             guild_id,
-            mapped_roles: catalog.mapped_roles(guild_id).into_iter().collect(),
+            retired_roles: retired.map(|role| role.role).collect(),
+            mapped_roles: mapped.into_iter().collect(),
             debtor_role: settings.debtor_role,
             introduced_role: settings.introduced_role,
             introductions_channel: settings.introductions_channel,

@@ -176,6 +176,9 @@ impl World {
         let mut problems = Vec::new();
         for guild_id in ours {
             let Some(guild) = state.guilds.get(&guild_id) else {
+                if self.catalog.is_retired(guild_id) {
+                    continue;
+                }
                 problems.push(format!(
                     "the bot is not in the server {guild_id}, or cannot see it: invite it"
                 ));

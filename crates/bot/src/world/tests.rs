@@ -33,6 +33,7 @@ fn world() -> Arc<World> {
     let mapped = CatalogGuild {
         guild_id: guild(),
         mapped_roles: vec![RoleId::new(20).unwrap()],
+        retired_roles: Vec::new(),
         debtor_role: None,
         introduced_role: None,
         introductions_channel: None,

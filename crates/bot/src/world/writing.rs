@@ -145,12 +145,12 @@ impl World {
 
     /// Whether the difference between two sightings concerns us.
     fn differs(&self, guild_id: GuildId, before: &Presence, now: &Presence) -> bool {
-        let mapped = self.catalog.mapped(guild_id).unwrap_or_default();
+        let ours = self.catalog.takeable(guild_id).unwrap_or_default();
         before.pending != now.pending
             || before
                 .roles
                 .symmetric_difference(&now.roles)
-                .any(|role| mapped.contains(role))
+                .any(|role| ours.contains(role))
     }
 
     pub(super) fn tell_member(&self, state: &mut State, key: Key, fact: Fact, at: DateTime<Utc>) {

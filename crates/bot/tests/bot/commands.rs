@@ -15,7 +15,7 @@ use rolecall_sandbox::discord::{
     gateway::GatewaySwitches,
 };
 
-use crate::support::{ADA, REDIRECT, Rig, command, role, soon, until};
+use crate::support::{ADA, REDIRECT, Rig, Seen, command, role, soon, until};
 
 fn applied(roles: &[u64], already: &[u64]) -> RoleResult {
     RoleResult::Applied {
@@ -130,6 +130,34 @@ async fn a_role_outside_the_catalog_is_never_touched() {
         rig.worker.result().await,
         applied(&[COUNCIL_ROLE, DEBTOR_ROLE, INTRODUCED_ROLE], &[COUNCIL_ROLE])
     );
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_left_the_catalog_is_taken_and_never_given() {
+    let rig = Rig::start().await;
+    let ben = rig.member("Ben B");
+    rig.discord.give_role(GUILD, ben, INTRODUCED_ROLE).unwrap();
+    rig.publish(2, &[COUNCIL_ROLE], &[INTRODUCED_ROLE], false).await;
+    let bot = rig.bot().await;
+    rig.worker
+        .push(&command(ben, 1, &[COUNCIL_ROLE], &[INTRODUCED_ROLE]))
+        .await;
+    assert_eq!(rig.worker.result().await, applied(&[COUNCIL_ROLE], &[]));
+    rig.worker
+        .push(&command(ben, 2, &[COUNCIL_ROLE, INTRODUCED_ROLE], &[]))
+        .await;
+    rig.worker.result().await;
+    assert_eq!(rig.roles_of(ben), [COUNCIL_ROLE].into());
+    // Whoever gives it back is told of: it is ours to take.
+    rig.discord.give_role(GUILD, ben, INTRODUCED_ROLE).unwrap();
+    let introduced = role(INTRODUCED_ROLE);
+    rig.worker
+        .sighting(|seen| match seen {
+            Seen::Changed(member) => member.roles.contains(&introduced).then_some(()),
+            _ => None,
+        })
+        .await;
     bot.stop().await;
 }
 

@@ -11,6 +11,8 @@ use rolecall_queue::{
 };
 use rolecall_sandbox::stripe::{PriceSeed, world::catalog::Interval};
 
+use rolecall_worker::catalog::publish;
+
 use crate::support::{
     World,
     plans::{COUNCIL, PATRON, apply_plan, debtor_role, guild, member_role, patron_role, role},
@@ -63,6 +65,24 @@ async fn a_price_that_no_plan_sold_gives_its_roles_once_a_plan_sells_it() {
 }
 
 #[tokio::test]
+async fn a_role_that_leaves_the_plans_may_be_taken_for_as_long_as_somebody_has_it_of_us() {
+    let world = World::start().await;
+    let person = world.person().await;
+    world.buy(&person, PATRON);
+    world.follow().await;
+    let retired = async || {
+        publish(&world.worker).await.unwrap();
+        world.published().await.unwrap().guilds[0].retired_roles.clone()
+    };
+    assert_eq!(retired().await, []);
+    world.change_plan("patron", PATRON, &[member_role()]).await;
+    assert_eq!(retired().await, [patron_role()]);
+    world.settle().await;
+    assert_eq!(world.roles(&person), [member_role()].into());
+    assert_eq!(retired().await, [], "it is taken");
+}
+
+#[tokio::test]
 async fn the_bot_is_told_what_it_may_touch_and_told_again_by_the_sweeper() {
     let world = World::start().await;
     assert_eq!(world.published().await, None);
@@ -77,6 +97,7 @@ async fn the_bot_is_told_what_it_may_touch_and_told_again_by_the_sweeper() {
     world.settle().await;
     let changed = world.published().await.unwrap();
     assert!(changed.version > document.version);
+    assert_eq!(changed.guilds[0].retired_roles, [], "nobody has it");
     world.redis.flush().await;
     world.cron("due_sweep").await;
     assert_eq!(world.published().await, Some(changed));

@@ -237,13 +237,12 @@ impl<'a> Execution<'a> {
     async fn wish(&self) -> Result<Wish, Halt> {
         let catalog = &self.ctx.bot.catalog;
         let guild_id = self.command.guild_id;
-        let asked = || self.command.add.iter().chain(&self.command.remove);
-        let is_known = || {
-            catalog
-                .mapped(guild_id)
-                .is_some_and(|mapped| asked().all(|role| mapped.contains(role)))
-        };
-        if !is_known() {
+        let (add, remove) = (&self.command.add, &self.command.remove);
+        let mapped = || catalog.mapped(guild_id).zip(catalog.takeable(guild_id));
+        let is_known = mapped().is_some_and(|(mapped, takeable)| {
+            add.iter().all(|role| mapped.contains(role)) && remove.iter().all(|role| takeable.contains(role))
+        });
+        if !is_known {
             // It may be newer than what we have read.
             match self
                 .ctx
@@ -257,24 +256,24 @@ impl<'a> Execution<'a> {
                 Err(error) => tracing::debug!(%error, "the catalog could not be read"),
             }
         }
-        let mapped = catalog.mapped(guild_id).ok_or(Halt::NoCatalog)?;
-        let foreign: Vec<String> = asked()
-            .filter(|role| !mapped.contains(role))
+        let (mapped, takeable) = mapped().ok_or(Halt::NoCatalog)?;
+        let foreign: Vec<String> = (add.iter().filter(|role| !mapped.contains(role)))
+            .chain(remove.iter().filter(|role| !takeable.contains(role)))
             .map(ToString::to_string)
             .collect();
         if !foreign.is_empty() {
             tracing::warn!(guild.id = %guild_id, roles = ?foreign, "a command names roles that are not in the catalog: not touched");
         }
-        let ours = |roles: &[RoleId]| {
+        let ours = |roles: &[RoleId], known: &BTreeSet<RoleId>| {
             roles
                 .iter()
                 .copied()
-                .filter(|role| mapped.contains(role))
+                .filter(|role| known.contains(role))
                 .collect()
         };
         Ok(Wish {
-            add: ours(&self.command.add),
-            remove: ours(&self.command.remove),
+            add: ours(add, &mapped),
+            remove: ours(remove, &takeable),
         })
     }
 

@@ -120,14 +120,15 @@ impl Rig {
     }
 
     pub(crate) async fn publish_catalog(&self, version: i64, mapped: &[u64]) {
-        self.publish(version, mapped, false).await;
+        self.publish(version, mapped, &[], false).await;
     }
 
     /// Publishes the catalog of an owner who chose that the end of a plan removes people, or not.
-    pub(crate) async fn publish(&self, version: i64, mapped: &[u64], removes_people: bool) {
+    pub(crate) async fn publish(&self, version: i64, mapped: &[u64], retired: &[u64], removes_people: bool) {
         let server = CatalogGuild {
             guild_id: guild(),
             mapped_roles: mapped.iter().copied().map(role).collect(),
+            retired_roles: retired.iter().copied().map(role).collect(),
             debtor_role: None,
             introduced_role: None,
             introductions_channel: None,
