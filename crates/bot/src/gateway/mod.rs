@@ -102,8 +102,12 @@ impl Gateway {
                 Err(rolecall_queue::DocumentError::Redis(_)) => sleep(Duration::from_secs(1)).await,
             }
         };
-        // Redis may have lost it together with the lease.
-        let saved = found.or_else(|| self.ctx.bot.own_session());
+        let saved = found.or_else(|| {
+            // Redis may have lost it together with the lease, and then not only that.
+            let own = self.ctx.bot.own_session()?;
+            self.ctx.bot.world.redis_forgot();
+            Some(own)
+        });
         if let Some(saved) = saved.filter(|saved| saved.intents == self.ctx.bot.intents) {
             tracing::info!("found a gateway session to resume");
             self.session = Some(Session::new(saved.sequence, saved.id.clone()));

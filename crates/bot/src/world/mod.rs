@@ -70,6 +70,8 @@ struct State {
     doubted: HashSet<GuildId>,
     /// Servers that a new session has shown, and that are told as such once enough is known of them.
     untold: HashSet<GuildId>,
+    /// Servers that are told of after the next look, changed or not.
+    retold: HashSet<GuildId>,
     /// How often the gateway has told of a change to a server: a look that began before one shows what was before.
     changes: u64,
 }
@@ -236,10 +238,21 @@ impl World {
         self.state().doubted.insert(guild_id);
     }
 
-    /// The same of all servers of ours.
+    /// The same of all servers of ours. What is seen is told even if nothing has changed: somebody may have mended
+    /// what no picture of a server shows.
     pub(crate) fn doubt_all(&self) {
         let ours = self.ours();
-        self.state().doubted.extend(ours);
+        let mut state = self.state();
+        state.doubted.extend(&ours);
+        state.retold.extend(ours);
+    }
+
+    /// Redis has lost what was told and not yet heard: the servers of ours are told as those of a new session are.
+    pub(crate) fn redis_forgot(&self) {
+        let ours = self.ours();
+        let mut state = self.state();
+        state.doubted.extend(&ours);
+        state.untold.extend(ours);
     }
 
     /// The same of those of ours of which nothing is known.
@@ -268,7 +281,8 @@ impl World {
                 let changed = state.guilds.get(&guild_id) != Some(&guild);
                 state.guilds.insert(guild_id, guild);
                 let identified = state.untold.remove(&guild_id);
-                if (changed || identified) && ours {
+                let again = state.retold.remove(&guild_id);
+                if (changed || identified || again) && ours {
                     self.tell_guild(&mut state, guild_id, identified);
                 }
             }

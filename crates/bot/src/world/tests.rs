@@ -266,6 +266,29 @@ fn a_look_at_a_server_that_began_before_a_change_is_made_again() {
 }
 
 #[test]
+fn a_server_is_told_of_from_time_to_time_and_after_redis_forgot_although_it_is_as_it_was() {
+    let world = world();
+    let seen = || Some(Guild::new("Council".to_owned(), Vec::new(), Some(Vec::new())));
+    let told = || {
+        world.looked_at(guild(), seen(), world.changes());
+        let later = Instant::now() + Duration::from_secs(1);
+        let next = world.state().outbox.next(later);
+        world.state().outbox = Outbox::default();
+        match next {
+            Next::Now(ticket) => Some(ticket.fact),
+            _ => None,
+        }
+    };
+    told();
+    assert_eq!(told(), None);
+    world.doubt_all();
+    assert_eq!(told(), Some(Fact::Guild { identified: false }));
+    world.redis_forgot();
+    assert_eq!(told(), Some(Fact::Guild { identified: true }));
+    assert_eq!(told(), None);
+}
+
+#[test]
 fn a_server_shown_by_a_new_session_is_told_as_such_even_if_what_the_bot_is_in_it_comes_later() {
     let world = world();
     world.state().outbox = Outbox::default();

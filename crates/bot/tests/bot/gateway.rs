@@ -96,8 +96,13 @@ async fn redis_that_forgets_everything_does_not_cost_the_session() {
     let rig = Rig::start().await;
     let ben = rig.member("Ben B");
     let bot = rig.bot_with_ttl("1s").await;
+    assert!(rig.worker.guild().await.identified);
     let _: String = rig.redis.run(&["FLUSHALL"]).await;
     soon(rig.discord.wait_until(|_| rig.resumed() == 1)).await;
+    // What had been told of people and was not heard yet is lost: everybody is looked at again.
+    rig.worker
+        .sighting(|seen| matches!(seen, Seen::Guild(guild) if guild.identified).then_some(()))
+        .await;
     rig.worker.push(&command(ben, 1, &[COUNCIL_ROLE], &[])).await;
     rig.worker.outcome().await;
     assert_eq!(rig.roles_of(ben), [COUNCIL_ROLE].into());
