@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
     breakers::{Breaker, close_breakers, list_breakers, open_breaker},
-    guild_snapshots::{setup_faults, upsert_guild_snapshot},
+    guild_snapshots::{find_guild_snapshot, setup_faults, upsert_guild_snapshot},
     member_guilds::{
         GuildState, MemberGuild, Observation, lock_member_guild, set_converge_due_in_guild, set_observed,
     },
@@ -81,7 +81,13 @@ pub async fn outcome(
             roles: refused,
             message,
         } => {
-            trip(conn, &row, *code, refused, message, now).await?;
+            let refusal = Refusal {
+                roles: refused,
+                code: *code,
+                message,
+                at,
+            };
+            trip(conn, &row, &refusal, now).await?;
             // What was not refused, and not seen done either, is still to be done.
             let (state, reason) = match judge(conn, &row, &roles).await? {
                 (GuildState::Due, _) if !refused.is_empty() => (GuildState::Due, None),
@@ -196,31 +202,36 @@ pub async fn guild(
     observed_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<u64, WorkError> {
-    if !upsert_guild_snapshot(conn, guild, no_later_than(now, observed_at)).await? {
-        return Ok(0);
-    }
-    let open = list_breakers(conn, guild.guild_id).await?;
-    let roles: Vec<RoleId> = open.keys().copied().collect();
-    let faults = setup_faults(guild, &roles);
-    // A fault without a role, such as a missing permission, concerns them all.
-    let faulty = |role: &RoleId| {
-        faults
-            .iter()
-            .any(|fault| fault.role().is_none_or(|named| named == *role))
-    };
-    let mended: Vec<RoleId> = roles.into_iter().filter(|role| !faulty(role)).collect();
-    let closed = close_breakers(conn, guild.guild_id, &mended).await?;
     let mut states = Vec::new();
-    // Without a refused role it was the invitation that was refused.
-    if closed > 0 || open.is_empty() {
-        states.push(GuildState::Blocked);
+    if upsert_guild_snapshot(conn, guild, no_later_than(now, observed_at)).await? {
+        let open = list_breakers(conn, guild.guild_id).await?;
+        let mended = writable(guild, open.keys().copied().collect());
+        let closed = close_breakers(conn, guild.guild_id, &mended).await?;
+        // Without a refused role it was the invitation that was refused.
+        if closed > 0 || open.is_empty() {
+            states.push(GuildState::Blocked);
+        }
     }
+    // That is true of an older picture as well, and told only once.
     if guild.identified {
         // Whatever happened while the bot had no session was missed: people who came, and people who lost a role or
         // left and came back, who are thought to be in sync.
         states.extend([GuildState::WaitingForMember, GuildState::InSync]);
     }
     Ok(set_converge_due_in_guild(conn, guild.guild_id, &states, now).await?)
+}
+
+/// Those of the roles of which a server, as it was seen, keeps the bot from none.
+fn writable(guild: &GuildObserved, mut roles: Vec<RoleId>) -> Vec<RoleId> {
+    let faults = setup_faults(guild, &roles);
+    // A fault without a role, such as a missing permission, concerns them all.
+    let concerns = |role: &RoleId| {
+        faults
+            .iter()
+            .any(|fault| fault.role().is_none_or(|named| named == *role))
+    };
+    roles.retain(|role| !concerns(role));
+    roles
 }
 
 /// How a look stands to what is known already.
@@ -354,21 +365,35 @@ fn absent(roles: &[MemberRole]) -> GuildState {
     }
 }
 
-/// Opens the breakers of the roles that the server refused; staff is told once.
+/// Roles that a server refused.
+struct Refusal<'a> {
+    roles: &'a [RoleId],
+    /// Discord's.
+    code: i64,
+    message: &'a str,
+    at: DateTime<Utc>,
+}
+
+/// Opens the breakers of the roles that the server refused; staff is told once. Nothing would close that of a role
+/// which the server was seen to be mended for since.
 async fn trip(
     conn: &mut Connection,
     row: &MemberGuild,
-    code: i64,
-    refused: &[RoleId],
-    message: &str,
+    refusal: &Refusal<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), WorkError> {
+    let Refusal { code, message, .. } = *refusal;
+    let seen = find_guild_snapshot(conn, row.guild_id).await?;
+    let mended = match seen.filter(|(_, seen_at)| *seen_at > refusal.at) {
+        Some((guild, _)) => writable(&guild, refusal.roles.to_vec()),
+        None => Vec::new(),
+    };
     let breaker = Breaker {
         code,
         message: message.to_owned(),
         opened_at: now,
     };
-    for role in refused {
+    for role in refusal.roles.iter().filter(|role| !mended.contains(role)) {
         if open_breaker(conn, row.guild_id, *role, &breaker).await? {
             tracing::error!(guild.id = %row.guild_id, role.id = %role, discord.code = code, reason = message, "Discord refuses a role; nobody gets it until the server is mended");
         }

@@ -47,15 +47,23 @@ pub(super) async fn run(ctx: &Ctx) -> Result<String, WorkError> {
 pub async fn converge_due(ctx: &Ctx, owed_before: DateTime<Utc>) -> Result<usize, WorkError> {
     let mut done = 0;
     for _ in 0..ROUNDS {
-        let mut tx = ctx.db.begin().await?;
-        let due = list_converge_due(&mut tx, owed_before, BATCH).await?;
-        tx.commit().await?;
-        if due.is_empty() {
+        let Some(converged) = converge_some(ctx, owed_before).await? else {
             break;
-        }
-        done += converge_each(ctx, &due, Trigger::Sweep).await?;
+        };
+        done += converged;
     }
     Ok(done)
+}
+
+/// Converges the next of them. `None` if there is nobody.
+pub async fn converge_some(ctx: &Ctx, owed_before: DateTime<Utc>) -> Result<Option<usize>, WorkError> {
+    let mut tx = ctx.db.begin().await?;
+    let due = list_converge_due(&mut tx, owed_before, BATCH).await?;
+    tx.commit().await?;
+    if due.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(converge_each(ctx, &due, Trigger::Sweep).await?))
 }
 
 /// Sends commands again that had no outcome in time.

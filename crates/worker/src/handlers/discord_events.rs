@@ -90,7 +90,8 @@ pub async fn guild_observed(ctx: SharedCtx, args: GuildObserved, attempt: Attemp
     tx.commit().await?;
     if owed > 0 {
         tracing::info!(guild.id = %args.guild_id, members = owed, "a server was mended or seen anew: its members are converged");
-        due_sweep::converge_due(&ctx, now).await?;
+        // Some at once; the sweep goes on with the others, who may be thousands.
+        due_sweep::converge_some(&ctx, now).await?;
     }
     Ok(())
 }

@@ -503,6 +503,49 @@ async fn a_new_session_asks_anew_for_everybody_who_waits() {
 }
 
 #[tokio::test]
+async fn a_refusal_from_before_the_server_was_mended_holds_nobody_up() {
+    let world = World::start().await;
+    let person = world.person().await;
+    world.buy(&person, PATRON);
+    world.deliver_new().await;
+    let command = world.commands().await.pop().unwrap();
+    let refused = RoleResult::Blocked {
+        code: 50_013,
+        roles: vec![patron_role()],
+        message: "no".to_owned(),
+    };
+    let refused = outcome(&command, world.now(), refused);
+    world.advance(TimeDelta::seconds(1));
+    world.observe(server(9, false, ENOUGH)).await;
+    world.tell(refused).await;
+    assert_eq!(world.breakers().await, 0);
+    assert_eq!(world.state(&person).await, Some(GuildState::Due));
+    world.sweep().await;
+    assert_eq!(world.roles(&person), [member_role(), patron_role()].into());
+}
+
+#[tokio::test]
+async fn that_a_session_began_anew_counts_even_if_a_newer_look_was_quicker() {
+    let world = World::start().await;
+    let (person, _) = world.council_member().await;
+    // They lost the role while the bot had no session.
+    world.bot().roles_mut(person.key()).clear();
+    let before = world.attempt();
+    world.advance(TimeDelta::seconds(1));
+    world.observe(server(9, false, ENOUGH)).await;
+    let late = Attempt {
+        enqueued_at: before.enqueued_at,
+        ..world.attempt()
+    };
+    let ctx = Arc::clone(&world.worker);
+    handlers::discord_events::guild_observed(ctx, server(9, true, ENOUGH), late)
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(world.roles(&person), [member_role()].into());
+}
+
+#[tokio::test]
 async fn an_older_look_at_a_server_closes_nothing() {
     let world = World::start().await;
     world.bot().refused.insert(patron_role());
