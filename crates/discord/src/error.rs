@@ -176,8 +176,8 @@ impl DiscordError {
     /// The error that an answer other than 2xx and 429 stands for.
     pub(crate) fn from_answer(call: String, status: u16, body: &[u8]) -> Self {
         match ErrorBody::parse(body) {
-            // "API resource is currently overloaded".
-            Some(body) if body.code == 130_000 => Self::Outage { call, status },
+            // "API resource is currently overloaded", and "internal network error", which is 403.
+            Some(body) if matches!(body.code, 130_000 | 40_333) => Self::Outage { call, status },
             Some(body) if status < 500 => Self::Refused {
                 call,
                 status,
@@ -271,6 +271,11 @@ mod tests {
         check(
             400,
             r#"{"message":"overloaded","code":130000}"#,
+            &ErrorClass::Unavailable,
+        );
+        check(
+            403,
+            r#"{"message":"internal network error","code":40333}"#,
             &ErrorClass::Unavailable,
         );
         check(401, "nope", &ErrorClass::TokenInvalid);

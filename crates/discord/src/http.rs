@@ -7,8 +7,13 @@ use serde::{Deserialize, de::Error as _};
 
 use crate::unreached::Unreached;
 
-/// Discord refuses clients that do not name themselves in this form.
-const USER_AGENT: &str = concat!("DiscordBot (rolecall, ", env!("CARGO_PKG_VERSION"), ")");
+/// Discord may refuse clients that do not name themselves in this form: `DiscordBot (url, version)` (its reference,
+/// "User Agent").
+const USER_AGENT: &str = concat!(
+    "DiscordBot (https://rolecall.example, ",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

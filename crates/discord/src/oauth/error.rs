@@ -125,6 +125,10 @@ impl OauthError {
             "invalid_grant" => Self::InvalidGrant,
             "invalid_client" | "unauthorized_client" => Self::InvalidClient,
             "access_denied" => Self::Denied,
+            // Older answers to a code that was used, or is none.
+            "invalid_request" if grant.error_description.starts_with("Invalid \"code\"") => {
+                Self::InvalidGrant
+            }
             "invalid_request" if grant.error_description.contains("redirect_uri") => Self::InvalidRedirectUri,
             "" if status == 401 => Self::InvalidClient,
             // Not JSON: the edge in front of Discord.
@@ -191,6 +195,8 @@ mod tests {
             error(401, r#"{"message":"401: Unauthorized","code":0}"#),
             OauthError::InvalidClient
         ));
+        let code = r#"{"error":"invalid_request","error_description":"Invalid \"code\" in request."}"#;
+        assert!(matches!(error(400, code), OauthError::InvalidGrant));
         let redirect =
             r#"{"error":"invalid_request","error_description":"Invalid \"redirect_uri\" in request."}"#;
         assert!(matches!(error(400, redirect), OauthError::InvalidRedirectUri));

@@ -30,7 +30,11 @@ async fn a_role_is_added_by_put_with_token_and_reason() {
         Some(format!("Bot {TOKEN}").as_str())
     );
     assert_eq!(seen.header("x-audit-log-reason"), Some("Paid%3A%20plan%20%C3%BC"));
-    assert!(seen.header("user-agent").unwrap().starts_with("DiscordBot ("));
+    assert!(
+        seen.header("user-agent")
+            .unwrap()
+            .starts_with("DiscordBot (https://")
+    );
     assert_eq!(
         seen.header("content-length"),
         Some("0"),

@@ -69,7 +69,7 @@ impl World {
         let url = self.url(&format!("/api/v10{path}"));
         self.http
             .request(method, url)
-            .header(header::USER_AGENT, "DiscordBot (test, 1)")
+            .header(header::USER_AGENT, "DiscordBot (https://test.example, 1)")
     }
 
     /// A request of the bot.

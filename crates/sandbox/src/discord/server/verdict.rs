@@ -105,8 +105,8 @@ impl World {
                 invalid: false,
             };
         }
-        if !incoming.headers.contains_key(header::USER_AGENT) {
-            let told = "A User-Agent header is required.";
+        if !names_itself(incoming.headers) {
+            let told = "A User-Agent header of the form DiscordBot (url, version) is required.";
             return refuse(&ApiError::new(StatusCode::BAD_REQUEST, 0, told));
         }
         let Some(pattern) = incoming.pattern else {
@@ -150,6 +150,18 @@ impl World {
             Err(too_many) => too_many.bucket,
         }
     }
+}
+
+/// Whether a client names itself as Discord's reference asks: `DiscordBot (url, version)`, and more if it likes.
+fn names_itself(headers: &HeaderMap) -> bool {
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    let named = agent
+        .and_then(|agent| agent.strip_prefix("DiscordBot ("))
+        .and_then(|rest| rest.split_once(')'))
+        .and_then(|(named, _)| named.split_once(", "));
+    named.is_some_and(|(url, version)| url.starts_with("http") && !version.is_empty())
 }
 
 fn refuse(error: &ApiError) -> Verdict {
