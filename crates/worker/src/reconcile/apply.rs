@@ -30,11 +30,14 @@ const BATCH: i64 = 40;
 /// So many of them are under way at once: as many as the pool has connections, and one that waits for Stripe.
 const AT_ONCE: usize = 4;
 
-/// After so many failures a finding is left.
+/// After so many failures of its own a finding is left.
 const MOST_ATTEMPTS: i32 = 5;
 
 /// How long a run rests when Stripe could not answer.
 const REST: TimeDelta = TimeDelta::seconds(30);
+
+/// After so many rests a finding is left as well: that is a day.
+const MOST_RESTS: i32 = 2_880;
 
 /// Mends what is due, batch by batch.
 pub(super) async fn apply(work: Work<'_>, figures: Figures) -> Result<(), WorkError> {
@@ -83,15 +86,16 @@ async fn mend(work: Work<'_>, finding: &Finding) -> Result<Mended, WorkError> {
         // A database that is away settles nothing.
         Err(WorkError::Db(error)) if error.is_outage() => return Err(error.into()),
         Err(error) => {
-            let passes = match &error {
-                WorkError::Stripe(error) => {
-                    error.is_transient() || matches!(error, StripeError::Unauthorized)
+            let most = match &error {
+                WorkError::Stripe(error)
+                    if error.is_transient() || matches!(error, StripeError::Unauthorized) =>
+                {
+                    MOST_RESTS
                 }
-                WorkError::Contended(_) => true,
-                _ => false,
+                WorkError::Contended(_) => MOST_ATTEMPTS,
+                _ => 0,
             };
-            let again = passes && finding.attempts + 1 < MOST_ATTEMPTS;
-            let state = if again {
+            let state = if finding.attempts + 1 < most {
                 FindingState::Open
             } else {
                 FindingState::Failed

@@ -38,6 +38,10 @@ const READS_AT_ONCE: usize = 8;
 /// Reads everything. `None` if somebody else has taken the run over meanwhile.
 pub(super) async fn read(work: Work<'_>) -> Result<Option<Figures>, WorkError> {
     let mut tx = work.ctx.db.begin().await?;
+    // Whoever took the run over meanwhile has found things of their own.
+    if work.keep(&mut tx).await? == Hands::Others {
+        return Ok(None);
+    }
     // Of a reading that was cut off nothing counts.
     delete_findings(&mut tx, work.run.id).await?;
     let known = count_known_subscriptions(&mut tx, work.ctx.livemode).await?;
