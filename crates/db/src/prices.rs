@@ -138,6 +138,14 @@ pub async fn list_stale_prices(
     Ok(rows.into_iter().map(StripePriceId::new).collect())
 }
 
+/// Has all prices read again.
+pub async fn set_prices_unread(conn: &mut Connection) -> Result<(), DbError> {
+    sqlx::query!("UPDATE plan_prices SET read_at = NULL WHERE read_at IS NOT NULL")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Takes a price off sale that Stripe does not know.
 pub async fn set_price_gone(
     conn: &mut Connection,

@@ -4,6 +4,7 @@ use rolecall_db::{
     inbox::{InboxState, find_event},
     inbox_line::set_events_finished,
     invoice_failures::upsert_invoice_failures,
+    prices::set_prices_unread,
 };
 use rolecall_domain::ids::StripeEventId;
 use rolecall_queue::jobs::SyncPlans;
@@ -52,10 +53,10 @@ pub(super) async fn take_effect(ctx: &Ctx, work: &Work) -> Result<Synced, WorkEr
         known: None,
     };
     let Some((last, others)) = subject.subscriptions.split_last() else {
+        finish(ctx, &ids, subject.catalog).await?;
         if subject.catalog {
             ctx.hint(&SyncPlans {}).await;
         }
-        finish(ctx, &ids).await?;
         return Ok(
             if subject.checkout_session.is_some() || subject.charge.is_some() {
                 Synced::Read
@@ -105,8 +106,12 @@ async fn resolve(ctx: &Ctx, related: &str, ids: &[&StripeEventId]) -> Result<Sub
     Ok(subject)
 }
 
-async fn finish(ctx: &Ctx, ids: &[&StripeEventId]) -> Result<(), WorkError> {
+/// Ends the events; those that are about prices with it due that all prices are read.
+async fn finish(ctx: &Ctx, ids: &[&StripeEventId], prices: bool) -> Result<(), WorkError> {
     let mut tx = ctx.db.begin().await?;
+    if prices {
+        set_prices_unread(&mut tx).await?;
+    }
     set_events_finished(&mut tx, ids, InboxState::Done, ctx.clock.now()).await?;
     tx.commit().await?;
     Ok(())

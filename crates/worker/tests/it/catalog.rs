@@ -132,8 +132,14 @@ async fn what_stripe_does_not_sell_any_more_is_off_sale_here() {
     assert_eq!(on_sale().await, [PATRON]);
     world.stripe.archive_price(COUNCIL, false).unwrap();
     world.advance(TimeDelta::seconds(1));
-    world.follow().await;
-    assert_eq!(on_sale().await, [COUNCIL, PATRON], "told by an event");
+    world.deliver_new().await;
+    world.redis.flush().await;
+    world.cron("due_sweep").await;
+    assert_eq!(
+        on_sale().await,
+        [COUNCIL, PATRON],
+        "told by an event, with its hint lost"
+    );
 
     let product = world.stripe.object(PATRON).unwrap()["product"].clone();
     world.stripe.delete_product(product.as_str().unwrap()).unwrap();
