@@ -49,8 +49,32 @@ pub fn job_error(error: WorkError) -> JobError {
     }
 }
 
+/// What `work` comes to, or a fault if that takes longer than `limit`: a connection that is gone without a word
+/// would keep whoever waits for it for ever.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, WorkError>>,
+) -> Result<T, WorkError> {
+    let fault = || WorkError::Fault(format!("took longer than {limit:?}"));
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(fault()))
+}
+
 /// An error with everything that caused it, in one line.
 pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_answers_is_given_up() {
+        let given_up = within(Duration::from_mins(30), std::future::pending::<Result<(), _>>()).await;
+        assert!(matches!(given_up, Err(WorkError::Fault(why)) if why.contains("1800")));
+        assert_eq!(within(Duration::ZERO, async { Ok(7) }).await.ok(), Some(7));
+    }
 }

@@ -18,7 +18,10 @@ use futures::future::BoxFuture;
 use rolecall_db::cron_runs::finish_run;
 use uuid::Uuid;
 
-use crate::{ctx::Ctx, error::WorkError};
+use crate::{
+    ctx::Ctx,
+    error::{WorkError, within},
+};
 
 /// A recurring job.
 pub struct CronJob {
@@ -107,6 +110,9 @@ pub fn names() -> String {
 /// What the process lets a job have that runs when it is told to stop: a short one ends by itself.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
 
+/// The most that a run may take: whoever reads everything that there is at Stripe takes minutes.
+const LONGEST: Duration = Duration::from_mins(30);
+
 /// What is noted with a run that its process interrupted.
 const INTERRUPTED: &str = "interrupted: its worker was stopped; what it had done is done";
 
@@ -137,7 +143,7 @@ pub async fn run_by_hand(ctx: &Ctx, job: &CronJob, run_id: Uuid) -> Result<Ended
 async fn run(ctx: &Ctx, job: &CronJob, run_id: Uuid, asked: Asked) -> Result<Ended, WorkError> {
     let result = tokio::select! {
         biased;
-        result = (job.run)(ctx, asked) => result,
+        result = within(LONGEST, (job.run)(ctx, asked)) => result,
         () = ctx.time_is_up(LAST_MOMENTS) => {
             tracing::info!(cron.job = job.name, "a recurring job is interrupted, because its worker stops");
             return Ok(Ended::Interrupted);

@@ -9,11 +9,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cron::{CronJob, JOBS, run_and_note},
     ctx::Ctx,
-    error::WorkError,
+    error::{WorkError, within},
 };
 
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The most that the claim of a tick may take.
+const CLAIM_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs every recurring job at its ticks until `stop`.
 pub async fn run(ctx: Arc<Ctx>, stop: CancellationToken) {
@@ -47,10 +50,13 @@ async fn claim_and_run(
 ) -> Result<(), WorkError> {
     let now = ctx.clock.now();
     let run_id = uuid_v7(now, &*ctx.rng);
-    let mut tx = ctx.db.begin().await?;
-    let ours = insert_tick(&mut tx, run_id, job.name, tick, &ctx.name, now).await?;
-    tx.commit().await?;
-    if ours {
+    let claim = async {
+        let mut tx = ctx.db.begin().await?;
+        let ours = insert_tick(&mut tx, run_id, job.name, tick, &ctx.name, now).await?;
+        tx.commit().await?;
+        Ok(ours)
+    };
+    if within(CLAIM_WITHIN, claim).await? {
         run_and_note(ctx, job, run_id).await?;
     }
     Ok(())

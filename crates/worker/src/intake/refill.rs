@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ctx::Ctx,
-    error::WorkError,
+    error::{WorkError, within},
     intake::{
         keep::{HOLD, LastWrites},
         line::{Arrival, Waiting},
@@ -46,6 +46,9 @@ pub async fn run(ctx: Arc<Ctx>, stop: CancellationToken, kept: CancellationToken
     }
     Ok(())
 }
+
+/// The most that one round may take.
+const TEND_WITHIN: Duration = Duration::from_mins(1);
 
 async fn tend_until(ctx: &Arc<Ctx>, stop: &CancellationToken) {
     let mut look_at = Instant::now();
@@ -77,9 +80,9 @@ async fn tend(ctx: &Ctx, look: bool) -> Option<Instant> {
         if let Some(room) = chores.room {
             fill(ctx, room).await?;
         }
-        Ok::<(), WorkError>(())
+        Ok(())
     };
-    if let Err(error) = done.await {
+    if let Err(error) = within(TEND_WITHIN, done).await {
         tracing::warn!(%error, "the inbox cannot be looked into; what waits there waits longer");
     }
     chores.resume.filter(|resume| *resume > Instant::now())
