@@ -154,7 +154,7 @@ pub async fn claim_notification(
 }
 
 /// Calls off messages of these kinds about `subject` that have not left yet: they would not be true
-/// any more. Returns how many.
+/// any more. One that is being sent may leave all the same, and is not tried again if it does not. Returns how many.
 pub async fn cancel_notifications(
     conn: &mut Connection,
     member_id: MemberId,
@@ -165,7 +165,7 @@ pub async fn cancel_notifications(
     let done = sqlx::query!(
         "UPDATE notifications
          SET state = 'cancelled', send_at = NULL, last_error = 'no longer true'
-         WHERE member_id = $1 AND state = 'due' AND kind = ANY($3) AND args ->> 'subscription' = $2",
+         WHERE member_id = $1 AND state IN ('due', 'sending') AND kind = ANY($3) AND args ->> 'subscription' = $2",
         member_id.as_uuid(),
         subject,
         &kinds,
@@ -180,7 +180,7 @@ pub async fn cancel_direct_messages(conn: &mut Connection, member_id: MemberId) 
     let done = sqlx::query!(
         "UPDATE notifications
          SET state = 'cancelled', send_at = NULL, last_error = 'the person declined messages by Discord'
-         WHERE member_id = $1 AND state = 'due' AND channel = 'discord'",
+         WHERE member_id = $1 AND state IN ('due', 'sending') AND channel = 'discord'",
         member_id.as_uuid(),
     )
     .execute(conn)

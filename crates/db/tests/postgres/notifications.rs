@@ -7,7 +7,7 @@ use rolecall_db::{
     notifications::{
         Channel, NewNotification, cancel_direct_messages, cancel_notifications, claim_notification,
         find_attempts, find_newest_notification, insert_notification, list_notifications_of,
-        list_overdue_notifications, set_notification_failed, set_notification_sent,
+        list_overdue_notifications, set_claimed_until, set_notification_failed, set_notification_sent,
         set_notification_unclaimed, wants_direct_messages,
     },
 };
@@ -224,6 +224,32 @@ async fn who_declines_discord_is_not_written_to_there_by_what_has_not_left() {
             .len(),
         2
     );
+}
+
+#[tokio::test]
+async fn what_is_called_off_while_it_is_being_sent_is_not_tried_again() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let one = person(&mut tx, 1).await;
+    let failed = MessageKind::PaymentFailed;
+    for n in 1..=4 {
+        owe_about(&mut tx, n, one, failed, "sub_1").await;
+        claim_notification(&mut tx, id(n), at(1), at(60)).await.unwrap();
+    }
+    let off = cancel_notifications(&mut tx, one, "sub_1", &[failed]).await;
+    assert_eq!(off.unwrap(), 4);
+    // A sender may hear any of these.
+    set_notification_failed(&mut tx, id(1), "away", Some(at(70)))
+        .await
+        .unwrap();
+    set_notification_unclaimed(&mut tx, id(2), at(70)).await.unwrap();
+    set_claimed_until(&mut tx, id(3), at(70)).await.unwrap();
+    set_notification_sent(&mut tx, id(4), at(9)).await.unwrap();
+    let listed = list_notifications_of(&mut tx, one, None, 10).await.unwrap();
+    let states: Vec<String> = listed.into_iter().map(|line| line.state).collect();
+    assert_eq!(states, ["sent", "cancelled", "cancelled", "cancelled"]);
+    let overdue = list_overdue_notifications(&mut tx, at(99), 9).await.unwrap();
+    assert!(overdue.is_empty());
 }
 
 /// Owes a message of a kind about a subscription.
