@@ -156,6 +156,41 @@ async fn another_interval_begins_a_new_period_now() {
 }
 
 #[tokio::test]
+async fn a_plan_that_settles_nothing_is_previewed_and_changed_there_and_back() {
+    let (shop, mut browser, subscription) = member(Card::Works).await;
+    shop.app.tamper("UPDATE plans SET proration = 'none'").await;
+    let invoices = |shop: &Shop| shop.stripe.read(|world| world.invoices.rows().len());
+    let before = invoices(&shop);
+    // The second time around the wish is the same as the first, and another change.
+    for _ in 0..2 {
+        for (plan, wanted, amount) in [
+            ("inner", "price_inner", 19_900),
+            ("council", "price_month", 4_900),
+        ] {
+            let body = json!({"subscription_id": subscription, "plan": plan});
+            let preview = good(&browser.post(PREVIEW, &body).await);
+            assert_eq!(
+                (&preview["amount_due"], &preview["next"]["amount"]),
+                (&json!(0), &json!(amount))
+            );
+            good(&browser.post(CHANGE, &body).await);
+            assert_eq!(price(&shop, &subscription), wanted);
+            // What the worker reads of it.
+            shop.app
+                .tamper(
+                    "UPDATE subscriptions
+                     SET plan_slug = CASE plan_slug WHEN 'council' THEN 'inner' ELSE 'council' END,
+                         price_ids = CASE plan_slug WHEN 'council' THEN ARRAY['price_inner']
+                                                    ELSE ARRAY['price_month'] END",
+                )
+                .await;
+            shop.advance(60);
+        }
+    }
+    assert_eq!(invoices(&shop), before, "nothing is billed");
+}
+
+#[tokio::test]
 async fn clicks_at_the_same_time_change_it_once() {
     let (shop, mut browser, subscription) = member(Card::Works).await;
     let body = to_inner(&subscription);

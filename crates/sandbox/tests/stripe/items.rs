@@ -221,6 +221,40 @@ async fn a_change_is_settled_from_the_moment_that_its_preview_named() {
 }
 
 #[tokio::test]
+async fn a_change_that_settles_nothing_is_settled_from_no_moment() {
+    let fixture = start().await;
+    let id = fixture.subscribe(Card::Works);
+    let item = first_item(&fixture, &id);
+    let before = fixture.stripe.object(&id);
+    let now = start_of_2027().timestamp().to_string();
+    let preview = [
+        ("subscription", id.as_str()),
+        ("subscription_details[items][0][id]", item.as_str()),
+        ("subscription_details[items][0][price]", "price_more_1"),
+        ("subscription_details[proration_behavior]", "none"),
+        ("subscription_details[proration_date]", &now),
+    ];
+    let error = fixture.refused("/v1/invoices/create_preview", &preview).await;
+    assert_eq!(error["param"], "subscription_details[proration_date]");
+    fixture.ok("/v1/invoices/create_preview", &preview[..4]).await;
+
+    let path = format!("/v1/subscriptions/{id}");
+    let change = [
+        ("items[0][id]", item.as_str()),
+        ("items[0][price]", "price_more_1"),
+        ("proration_behavior", "none"),
+        ("proration_date", &now),
+    ];
+    let error = fixture.refused(&path, &change).await;
+    assert_eq!(
+        (&error["type"], &error["param"]),
+        (&"invalid_request_error".into(), &"proration_date".into())
+    );
+    assert_eq!(fixture.stripe.object(&id), before);
+    fixture.ok(&path, &change[..3]).await;
+}
+
+#[tokio::test]
 async fn two_hundred_changes_of_quantity_in_an_hour_are_enough() {
     let fixture = start().await;
     let id = fixture.subscribe(Card::Works);

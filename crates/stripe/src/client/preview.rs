@@ -42,8 +42,16 @@ pub struct SubscriptionChange {
     /// How the rest of the period is settled.
     pub proration: Proration,
     /// The moment the settlement is reckoned from: the same for the preview and for the change, so
-    /// that both come to the same sum.
+    /// that both come to the same sum. Stripe is told of it only where something is settled, and
+    /// refuses it otherwise.
     pub proration_date: Option<DateTime<Utc>>,
+}
+
+impl SubscriptionChange {
+    fn settled_from(&self) -> Option<i64> {
+        let date = self.proration_date.filter(|_| self.proration != Proration::None);
+        date.map(|date| date.timestamp())
+    }
 }
 
 impl Client {
@@ -90,8 +98,8 @@ fn update(change: &SubscriptionChange) -> UpdateSubscription {
             Proration::CreateProrations => Behavior::CreateProrations,
             Proration::None => Behavior::None,
         });
-    match change.proration_date {
-        Some(date) => request.proration_date(date.timestamp()),
+    match change.settled_from() {
+        Some(date) => request.proration_date(date),
         None => request,
     }
 }
@@ -110,7 +118,7 @@ fn request(change: &SubscriptionChange) -> CreatePreviewInvoice {
         Proration::CreateProrations => Behavior::CreateProrations,
         Proration::None => Behavior::None,
     });
-    details.proration_date = change.proration_date.map(|date| date.timestamp());
+    details.proration_date = change.settled_from();
     CreatePreviewInvoice::new()
         .subscription(change.subscription.as_str())
         .subscription_details(details)

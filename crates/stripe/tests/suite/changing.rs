@@ -60,6 +60,46 @@ async fn a_change_is_the_one_that_was_previewed_or_none_at_all() {
     );
 }
 
+/// B8. Stripe refuses a moment of settlement where nothing is settled.
+#[tokio::test]
+async fn a_change_that_settles_nothing_names_no_moment() {
+    let stripe = FakeStripe::start(vec![
+        Reply::ok(r#"{"object":"invoice","amount_due":0}"#),
+        Reply::ok(SUBSCRIPTION),
+    ]);
+    let change = SubscriptionChange {
+        subscription: "sub_1".parse().unwrap(),
+        item: "si_1".to_owned(),
+        price: Some(StripePriceId::new("price_2")),
+        quantity: None,
+        proration: Proration::None,
+        proration_date: DateTime::from_timestamp(1_767_225_600, 0),
+    };
+    within(stripe.client().create_preview(&change)).await.unwrap();
+    within(stripe.client().change_subscription(&change, "change-1"))
+        .await
+        .unwrap();
+    let asked = stripe.asked();
+    assert_eq!(
+        params(&asked[0]),
+        [
+            "subscription=sub_1",
+            "subscription_details[items][0][id]=si_1",
+            "subscription_details[items][0][price]=price_2",
+            "subscription_details[proration_behavior]=none",
+        ]
+    );
+    assert_eq!(
+        params(&asked[1]),
+        [
+            "items[0][id]=si_1",
+            "items[0][price]=price_2",
+            "payment_behavior=error_if_incomplete",
+            "proration_behavior=none",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_declined_card_is_told_by_its_code() {
     let declined =

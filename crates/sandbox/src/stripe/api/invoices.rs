@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::stripe::api::items::settled_from;
 use crate::stripe::api::list::{PAGING, page, page_in_order};
 use crate::stripe::api::params::Params;
 use crate::stripe::api::{COMMON, Served};
@@ -126,13 +127,11 @@ fn preview(world: &mut World, params: &Params) -> Result<Value, Refusal> {
     let changes = changes.collect::<Result<Vec<_>, Refusal>>()?;
     params.choice("preview_mode", &[("next", ())])?;
     let proration = params.choice("subscription_details.proration_behavior", &Proration::NAMES)?;
-    let at = params
-        .integer("subscription_details.proration_date")?
-        .unwrap_or_else(|| world.now());
+    let at = settled_from(params, proration, "subscription_details.proration_date")?;
     world.preview_change(
         subscription,
         &changes,
         proration.unwrap_or(Proration::NextInvoice),
-        at,
+        at.unwrap_or_else(|| world.now()),
     )
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::stripe::api::list::page_in_order;
-use crate::stripe::api::params::Params;
+use crate::stripe::api::params::{Params, bracketed_path};
 use crate::stripe::api::{COMMON, Served};
 use crate::stripe::error::Refusal;
 use crate::stripe::shape;
@@ -72,8 +72,24 @@ pub(super) fn how(params: &Params) -> Result<HowToChange, Refusal> {
     Ok(HowToChange {
         proration: proration.unwrap_or(Proration::NextInvoice),
         payment: payment.unwrap_or_default(),
-        at: params.integer("proration_date")?,
+        at: settled_from(params, proration, "proration_date")?,
     })
+}
+
+/// The moment from which a change is settled, which where nothing is settled must not be named. Stripe's
+/// reference says so of previews; of changes it is taken to be the same.
+pub(super) fn settled_from(
+    params: &Params,
+    proration: Option<Proration>,
+    name: &str,
+) -> Result<Option<i64>, Refusal> {
+    let at = params.integer(name)?;
+    if at.is_some() && proration == Some(Proration::Nothing) {
+        let behavior = name.replace("proration_date", "proration_behavior");
+        let message = format!("`{behavior}` cannot be set to `none` when `{name}` is set.");
+        return Err(Refusal::invalid(message).param(bracketed_path(name)));
+    }
+    Ok(at)
 }
 
 fn create(world: &mut World, params: &Params) -> Result<Value, Refusal> {

@@ -365,7 +365,8 @@ fn bracketed(path: &[&str]) -> String {
     parts.fold(first, |name, part| format!("{name}[{part}]"))
 }
 
-fn bracketed_path(path: &str) -> String {
+/// `a.b.c` as it is written in a form: `a[b][c]`.
+pub(crate) fn bracketed_path(path: &str) -> String {
     bracketed(&path.split('.').collect::<Vec<_>>())
 }
 
