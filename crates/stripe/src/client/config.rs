@@ -30,6 +30,9 @@ pub struct StripeClientConfig {
     pub retry: RetryPolicy,
     /// How long nobody asks after the key was refused: then one call looks whether it is taken again.
     pub refused_key: Duration,
+    /// How long nobody asks after Stripe has said that it is too much (429) and not for how long, less a random
+    /// part. It doubles with each time in a row.
+    pub first_quiet: Duration,
     /// The account's limit, that we keep under; `None` goes as fast as it can.
     pub rate_limit: Option<RateLimit>,
 }
@@ -50,6 +53,7 @@ impl StripeClientConfig {
             request_timeout: Duration::from_secs(10),
             retry: RetryPolicy::default(),
             refused_key: Duration::from_secs(30),
+            first_quiet: Duration::from_secs(1),
             rate_limit: is_stripe.then(|| RateLimit::of_account(mode)),
         }
     }

@@ -2,12 +2,16 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use rolecall_domain::clock::Rng;
 use tokio::time::Instant;
 
-use crate::key::KeyMode;
+use crate::{client::retry::less_a_random_part, key::KeyMode};
 
 /// How long a call may wait for its turn. Beyond it the caller is told when to come back.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
+
+/// After so many 429s in a row that name no time the quiet does not get longer: half a minute, from a second.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// How many requests Stripe allows in any second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +51,22 @@ pub(crate) enum Lane {
 pub(crate) struct Pacer {
     limit: Option<RateLimit>,
     quiet_until: Option<Instant>,
+    /// Until when it is quiet by our own guess.
+    guessed_until: Option<Instant>,
+    first_quiet: Duration,
+    /// 429s that named no time, since the last success.
+    unnamed: u32,
     buckets: HashMap<Lane, Bucket>,
 }
 
 impl Pacer {
-    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+    pub(crate) fn new(limit: Option<RateLimit>, first_quiet: Duration) -> Self {
         Self {
             limit,
             quiet_until: None,
+            guessed_until: None,
+            first_quiet,
+            unnamed: 0,
             buckets: HashMap::new(),
         }
     }
@@ -79,6 +91,31 @@ impl Pacer {
     /// Nobody goes before `until`: Stripe has said that it is too much.
     pub(crate) fn keep_quiet(&mut self, until: Instant) {
         self.quiet_until = Some(self.quiet_until.map_or(until, |before| before.max(until)));
+    }
+
+    /// Stripe has said that it is too much, and not for how long: nobody goes for a while, which doubles with
+    /// each time. What it says to calls that were under way when the quiet began is the same once more.
+    /// Returns how long it lasts.
+    pub(crate) fn back_off(&mut self, now: Instant, rng: &dyn Rng) -> Duration {
+        if let Some(until) = self.quiet_until.filter(|until| *until > now) {
+            return until.duration_since(now);
+        }
+        let factor = 2_u32.pow(self.unnamed.min(MOST_DOUBLINGS));
+        let wait = less_a_random_part(self.first_quiet.saturating_mul(factor), rng);
+        self.unnamed = self.unnamed.saturating_add(1);
+        self.guessed_until = now.checked_add(wait);
+        self.quiet_until = self.guessed_until;
+        wait
+    }
+
+    /// Whether nobody knows when a call may go: who cannot wait now comes back when they think best.
+    pub(crate) fn guesses(&self, now: Instant) -> bool {
+        self.guessed_until.is_some_and(|until| until > now)
+    }
+
+    /// Stripe has done what it was asked.
+    pub(crate) const fn note_success(&mut self) {
+        self.unnamed = 0;
     }
 }
 
@@ -114,14 +151,25 @@ fn interval(limit: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::prelude::{prop_assert, proptest};
 
     use super::*;
+
+    /// The most, or the least, that chance can be.
+    #[derive(Debug)]
+    struct Fixed(u8);
+
+    impl Rng for Fixed {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
 
     const LIMIT: RateLimit = RateLimit {
         per_second: 100,
         per_endpoint: 25,
     };
+    const QUIET: Duration = Duration::from_secs(1);
     const ENDPOINT: Lane = Lane::Endpoint("GET /v1/a");
 
     /// The times, from the start, at which calls go that are all wanted at once.
@@ -144,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_few_calls_go_at_once_and_many_are_spread() {
-        let (mut pacer, now) = (Pacer::new(Some(LIMIT)), Instant::now());
+        let (mut pacer, now) = (Pacer::new(Some(LIMIT), QUIET), Instant::now());
         let turns = turns(&mut pacer, ENDPOINT, 80, now);
         assert_eq!(turns.len(), 80);
         assert!(turns[..5].iter().all(Duration::is_zero), "{turns:?}");
@@ -159,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_queue_at_one_endpoint_does_not_hold_up_the_others() {
-        let (mut pacer, now) = (Pacer::new(Some(LIMIT)), Instant::now());
+        let (mut pacer, now) = (Pacer::new(Some(LIMIT), QUIET), Instant::now());
         turns(&mut pacer, ENDPOINT, 80, now);
         assert_eq!(pacer.turn(Lane::Endpoint("GET /v1/b"), now), Ok(now));
         assert_eq!(pacer.turn(Lane::Account, now), Ok(now));
@@ -167,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_account_has_its_own_limit() {
-        let (mut pacer, now) = (Pacer::new(Some(LIMIT)), Instant::now());
+        let (mut pacer, now) = (Pacer::new(Some(LIMIT), QUIET), Instant::now());
         let turns = turns(&mut pacer, Lane::Account, 300, now);
         assert!(
             (90..=100).contains(&busiest_second(&turns)),
@@ -178,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_turn_too_far_away_is_not_taken() {
-        let (mut pacer, now) = (Pacer::new(Some(LIMIT)), Instant::now());
+        let (mut pacer, now) = (Pacer::new(Some(LIMIT), QUIET), Instant::now());
         let taken = turns(&mut pacer, ENDPOINT, 1_000, now);
         assert!(taken.len() < 150, "{}", taken.len());
         let wait = pacer.turn(ENDPOINT, now).unwrap_err();
@@ -191,7 +239,7 @@ mod tests {
     fn after_a_429_nobody_goes_before_the_time_that_stripe_named() {
         let now = Instant::now();
         for limit in [None, Some(LIMIT)] {
-            let mut pacer = Pacer::new(limit);
+            let mut pacer = Pacer::new(limit, QUIET);
             assert_eq!(pacer.turn(ENDPOINT, now), Ok(now));
             pacer.keep_quiet(now + Duration::from_secs(2));
             pacer.keep_quiet(now + Duration::from_secs(1));
@@ -202,8 +250,39 @@ mod tests {
     }
 
     #[test]
+    fn a_429_that_names_no_time_keeps_quiet_for_longer_each_time_until_a_success() {
+        for (chance, divisor) in [(255, 1), (0, 2)] {
+            let (mut pacer, mut now) = (Pacer::new(None, QUIET), Instant::now());
+            for seconds in [1, 2, 4, 8, 16, 32, 32] {
+                let wait = Duration::from_secs(seconds) / divisor;
+                assert_eq!(pacer.back_off(now, &Fixed(chance)), wait);
+                let turn = pacer.turn(Lane::Account, now);
+                assert_eq!(turn.map_or_else(|wait| wait, |at| at - now), wait);
+                now += wait;
+                assert_eq!(pacer.turn(Lane::Account, now), Ok(now));
+            }
+            pacer.note_success();
+            assert_eq!(pacer.back_off(now, &Fixed(chance)), QUIET / divisor);
+        }
+    }
+
+    #[test]
+    fn calls_that_were_under_way_when_the_quiet_began_do_not_make_it_longer() {
+        let (mut pacer, now) = (Pacer::new(Some(LIMIT), QUIET), Instant::now());
+        let late = now + Duration::from_millis(300);
+        for at in [now, now, late] {
+            let wait = pacer.back_off(at, &Fixed(255));
+            assert_eq!(at + wait, now + QUIET);
+        }
+        // Nor do they shorten one that Stripe has named.
+        pacer.keep_quiet(now + Duration::from_mins(1));
+        pacer.back_off(late, &Fixed(255));
+        assert_eq!(pacer.turn(Lane::Account, now), Err(Duration::from_mins(1)));
+    }
+
+    #[test]
     fn without_a_limit_all_go_at_once() {
-        let (mut pacer, now) = (Pacer::new(None), Instant::now());
+        let (mut pacer, now) = (Pacer::new(None, QUIET), Instant::now());
         assert!(
             turns(&mut pacer, ENDPOINT, 1_000, now)
                 .iter()
@@ -214,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_second_sees_more_than_the_limit(limit in 1..200_u32, gaps in proptest::collection::vec(0..80_u64, 1..300)) {
-            let mut pacer = Pacer::new(Some(RateLimit { per_second: limit, per_endpoint: limit }));
+            let mut pacer = Pacer::new(Some(RateLimit { per_second: limit, per_endpoint: limit }), QUIET);
             let start = Instant::now();
             let mut now = start;
             let mut times = Vec::new();

@@ -34,7 +34,7 @@ impl Default for RetryPolicy {
 pub(crate) struct Failure {
     /// Whether this kind of failure passes by itself.
     pub(crate) passes: bool,
-    /// `Retry-After`.
+    /// `Retry-After`, or what we made of its absence.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -51,6 +51,14 @@ impl Failure {
         // 409 is a lock on the object, or a first try with the same idempotency key still running.
         let passes = should_retry.unwrap_or(matches!(status, 409 | 429 | 500..));
         Self { passes, retry_after }
+    }
+
+    /// The same where nobody may go before `wait` has passed.
+    pub(crate) fn not_before(self, wait: Option<Duration>) -> Self {
+        Self {
+            retry_after: self.retry_after.max(wait),
+            ..self
+        }
     }
 }
 
@@ -72,14 +80,18 @@ impl RetryPolicy {
         (elapsed.saturating_add(wait) <= self.budget).then_some(wait)
     }
 
-    /// Doubles with every attempt; between a half and the whole of it, so that clients which
-    /// failed together do not come back together.
+    /// Doubles with every attempt, less a random part.
     fn backoff(&self, attempt: u32, rng: &dyn Rng) -> Duration {
         let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
         let whole = self.first_wait.saturating_mul(factor).min(self.longest_wait);
-        let half = whole / 2;
-        half + half.mul_f64(f64::from(u32::from_be_bytes(random_bytes(rng))) / f64::from(u32::MAX))
+        less_a_random_part(whole, rng)
     }
+}
+
+/// Between a half and the whole of a wait, so that clients which failed together do not come back together.
+pub(crate) fn less_a_random_part(whole: Duration, rng: &dyn Rng) -> Duration {
+    let half = whole / 2;
+    half + half.mul_f64(f64::from(u32::from_be_bytes(random_bytes(rng))) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

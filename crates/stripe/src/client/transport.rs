@@ -88,7 +88,7 @@ impl Transport {
             key: config.secret_key,
             request_timeout: config.request_timeout,
             retry: config.retry,
-            pacer: Mutex::new(Pacer::new(config.rate_limit)),
+            pacer: Mutex::new(Pacer::new(config.rate_limit, config.first_quiet)),
             pulse: Mutex::new(Pulse::new(config.refused_key)),
             rng: config.rng,
         })
@@ -114,10 +114,13 @@ impl Transport {
         loop {
             self.wait_for_turn(call).await?;
             let (error, failure) = match self.attempt(call).await {
-                Ok(answer) if answer.status.is_success() => return Ok(answer),
+                Ok(answer) if answer.status.is_success() => {
+                    self.with_pacer(Pacer::note_success);
+                    return Ok(answer);
+                }
                 Ok(answer) => {
-                    let failure = answer.failure();
-                    self.slow_down_after(&answer);
+                    let quiet = self.slow_down_after(&answer);
+                    let failure = answer.failure().not_before(quiet);
                     (answer.into_error(call, |text| self.redact(text)), failure)
                 }
                 Err(error) => {
@@ -151,11 +154,11 @@ impl Transport {
     async fn wait_for_turn(&self, call: &Call) -> Result<(), StripeError> {
         for lane in [Lane::Endpoint(call.endpoint), Lane::Account] {
             let now = Instant::now();
-            let at =
-                self.with_pacer(|pacer| pacer.turn(lane, now))
-                    .map_err(|wait| StripeError::RateLimited {
-                        retry_after: Some(wait),
-                    })?;
+            let turn = self.with_pacer(|pacer| {
+                let turn = pacer.turn(lane, now);
+                turn.map_err(|wait| Some(wait).filter(|_| !pacer.guesses(now)))
+            });
+            let at = turn.map_err(|retry_after| StripeError::RateLimited { retry_after })?;
             if at > now {
                 tokio::time::sleep_until(at).await;
             }
@@ -163,16 +166,24 @@ impl Transport {
         Ok(())
     }
 
-    fn slow_down_after(&self, answer: &Answer) {
-        if let Some(wait) = answer.retry_after().filter(|_| answer.is_too_many_requests())
-            && let Some(until) = Instant::now().checked_add(wait)
-        {
-            tracing::warn!(
-                wait_ms = wait.as_millis(),
-                "Stripe's rate limit is reached: all calls wait"
-            );
-            self.with_pacer(|pacer| pacer.keep_quiet(until));
+    /// Keeps all calls quiet if there are too many. Returns for how long, from now. Stripe seldom names a time.
+    fn slow_down_after(&self, answer: &Answer) -> Option<Duration> {
+        if !answer.is_too_many_requests() {
+            return None;
         }
+        let now = Instant::now();
+        let wait = if let Some(wait) = answer.retry_after() {
+            let until = now.checked_add(wait)?;
+            self.with_pacer(|pacer| pacer.keep_quiet(until));
+            wait
+        } else {
+            self.with_pacer(|pacer| pacer.back_off(now, &*self.rng))
+        };
+        tracing::warn!(
+            wait_ms = wait.as_millis(),
+            "Stripe's rate limit is reached: all calls wait"
+        );
+        Some(wait)
     }
 
     fn with_pacer<R>(&self, act: impl FnOnce(&mut Pacer) -> R) -> R {

@@ -152,6 +152,7 @@ pub(crate) fn config(base: &str) -> StripeClientConfig {
         first_wait: Duration::from_millis(2),
         ..RetryPolicy::default()
     };
+    config.first_quiet = Duration::from_millis(20);
     config
 }
 

@@ -123,13 +123,68 @@ async fn a_long_retry_after_is_left_to_the_caller_and_keeps_the_others_quiet() {
     );
 }
 
+/// Stripe's own documents speak of exponential backoff, and most of its 429s name no time.
+#[tokio::test]
+async fn a_429_that_names_no_time_keeps_all_calls_quiet_for_longer_each_time() {
+    let many = Reply::status(429, &refusal("rate_limit", "too many"));
+    let stripe = FakeStripe::start(vec![many.clone(), many, Reply::ok(SUBSCRIPTION)]);
+    let mut config = stripe.config();
+    config.retry.retries = 0;
+    config.first_quiet = Duration::from_millis(400);
+    let client = Client::new(config).unwrap();
+    let begin = Instant::now();
+    // Half of it is up to chance.
+    for least in [0, 200] {
+        let error = get(&client).await.unwrap_err();
+        assert!(
+            matches!(error, StripeError::RateLimited { retry_after: None }),
+            "{error:?}"
+        );
+        assert!(
+            begin.elapsed() >= Duration::from_millis(least),
+            "{:?}",
+            begin.elapsed()
+        );
+    }
+    get(&client).await.unwrap();
+    assert!(
+        begin.elapsed() >= Duration::from_millis(600),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn nobody_waits_long_after_a_429_that_names_no_time_and_nobody_makes_one_up() {
+    let many = Reply::status(429, &refusal("rate_limit", "too many"));
+    let stripe = FakeStripe::start(vec![many]);
+    let mut config = stripe.config();
+    config.first_quiet = Duration::from_mins(1);
+    let client = Client::new(config).unwrap();
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let error = get(&client).await.unwrap_err();
+        assert!(
+            matches!(error, StripeError::RateLimited { retry_after: None }),
+            "{error:?}"
+        );
+    }
+    assert!(begin.elapsed() < Duration::from_secs(10), "the worker waited");
+    assert_eq!(stripe.asked().len(), 1);
+}
+
 #[tokio::test]
 async fn a_lock_on_one_object_does_not_keep_the_others_quiet() {
-    let locked = Reply::status(429, &refusal("lock_timeout", "locked")).with("retry-after", "60");
-    let stripe = FakeStripe::start(vec![locked, Reply::ok(SUBSCRIPTION)]);
-    let client = stripe.client();
-    assert!(matches!(get(&client).await, Err(StripeError::RateLimited { .. })));
-    get(&client).await.unwrap();
+    let locked = Reply::status(429, &refusal("lock_timeout", "locked"));
+    for locked in [locked.clone().with("retry-after", "60"), locked] {
+        let stripe = FakeStripe::start(vec![locked, Reply::ok(SUBSCRIPTION)]);
+        let mut config = stripe.config();
+        config.retry.retries = 0;
+        config.first_quiet = Duration::from_mins(1);
+        let client = Client::new(config).unwrap();
+        assert!(matches!(get(&client).await, Err(StripeError::RateLimited { .. })));
+        get(&client).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -336,6 +336,7 @@ fn context(
             ..RetryPolicy::default()
         },
         refused_key: Duration::ZERO,
+        first_quiet: Duration::ZERO,
         ..StripeClientConfig::new(stripe.origin().parse().unwrap(), SECRET_KEY.into(), rng.clone())
     });
     Ctx {
