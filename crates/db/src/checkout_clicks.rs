@@ -39,3 +39,22 @@ pub async fn note_click(
     .await?;
     Ok(first)
 }
+
+/// Forgets the purchase that began with the click at `clicked_at`: the next click begins another one. One that
+/// has begun since then stays.
+pub async fn forget_click(
+    conn: &mut Connection,
+    member_id: MemberId,
+    order_hash: &[u8],
+    clicked_at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "DELETE FROM checkout_clicks WHERE member_id = $1 AND order_hash = $2 AND clicked_at = $3",
+        member_id.as_uuid(),
+        order_hash,
+        clicked_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -55,7 +55,7 @@ pub struct Trial {
     pub discord_user_id: Option<DiscordUserId>,
     /// What is known of it.
     pub state: TrialState,
-    /// How often that was tried to find out in vain.
+    /// How often Stripe has said no, or that it failed: a part of the key by which it is asked to end the trial.
     pub attempts: i32,
 }
 
@@ -172,19 +172,21 @@ pub async fn set_trial_state(
     one_row("trials", &done)
 }
 
-/// Notes an attempt in vain, to be made again at `due_at`.
+/// Leaves a trial for `due_at`, after so many `attempts`. The number never shrinks: others may be further.
 pub async fn defer_trial(
     conn: &mut Connection,
     subscription: &StripeSubscriptionId,
+    attempts: i32,
     due_at: DateTime<Utc>,
     error: &str,
 ) -> Result<(), DbError> {
     sqlx::query!(
-        "UPDATE trials SET due_at = $2, attempts = attempts + 1, last_error = $3
+        "UPDATE trials SET due_at = $2, attempts = greatest(attempts, $4), last_error = $3
          WHERE subscription_id = $1 AND due_at IS NOT NULL",
         subscription.as_str(),
         due_at,
         error,
+        attempts,
     )
     .execute(conn)
     .await?;

@@ -124,6 +124,25 @@ impl StripeError {
         )
     }
 
+    /// Whether Stripe has this answer saved under the idempotency key of the call, and gives it again for a day,
+    /// whatever has been mended: who tries again takes another key. Limits, locks and keys that are refused
+    /// stand before that; and where no answer came that can be understood, the call may have taken effect: it
+    /// is repeated under its own key, so that it does so once.
+    pub const fn is_saved(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::Invalid { .. } => true,
+            Self::Unavailable { status, .. } => *status != 409,
+            Self::Unauthorized
+            | Self::Forbidden { .. }
+            | Self::RateLimited { .. }
+            | Self::Timeout { .. }
+            | Self::Unreachable { .. }
+            | Self::Decode { .. }
+            | Self::TooLarge { .. }
+            | Self::NotStripe { .. } => false,
+        }
+    }
+
     /// When to come back, if it is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -1,7 +1,7 @@
 //! One trial of a plan for each person, Discord account and card. Which card it is shows only after the
 //! purchase: a second trial is ended then, and the first payment is made at once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::trials::{
     Holder, Trial, TrialState, defer_trial, find_trial, list_due_trials, set_trial_state, use_trial,
 };
@@ -20,13 +20,13 @@ use crate::{
 /// At most so many are looked at in one run of the sweep; the next run goes on.
 const BATCH: i64 = 100;
 
+/// How long a trial is left alone where Stripe has not answered what it was asked.
+const UNANSWERED: TimeDelta = TimeDelta::minutes(5);
+
 /// Looks at a trial that begins. What goes wrong with Stripe does not hold up the purchase: the sweep
 /// comes back to it.
 pub async fn settle_or_defer(ctx: &Ctx, id: &StripeSubscriptionId) -> Result<(), WorkError> {
-    match settle(ctx, id).await {
-        Err(WorkError::Stripe(error)) => defer(ctx, id, &error).await,
-        settled => settled,
-    }
+    look(ctx, id).await.map(drop)
 }
 
 /// Looks at every trial that somebody should have looked at by `now`. Returns how many were settled.
@@ -36,38 +36,43 @@ pub async fn settle_due(ctx: &Ctx, now: DateTime<Utc>) -> Result<usize, WorkErro
     tx.commit().await?;
     let mut done = 0;
     for id in &due {
-        match settle(ctx, id).await {
-            Ok(()) => done += 1,
-            Err(WorkError::Stripe(error)) => defer(ctx, id, &error).await?,
-            Err(error) => return Err(error),
-        }
+        done += usize::from(look(ctx, id).await?);
     }
     Ok(done)
 }
 
-/// Finds out whether a trial is the first one, and ends it if not. Every step is kept before the next, so
-/// that it goes on where it broke off.
-async fn settle(ctx: &Ctx, id: &StripeSubscriptionId) -> Result<(), WorkError> {
+/// Settles a trial, and says whether nothing is left to do.
+async fn look(ctx: &Ctx, id: &StripeSubscriptionId) -> Result<bool, WorkError> {
     let mut tx = ctx.db.begin().await?;
     let found = find_trial(&mut tx, id).await?;
     tx.commit().await?;
     let Some(trial) = found.filter(|trial| trial.state.is_due()) else {
-        return Ok(());
+        return Ok(true);
     };
+    match settle(ctx, &trial).await {
+        Err(WorkError::Stripe(error)) => defer(ctx, &trial, &error).await.map(|()| false),
+        settled => settled.map(|()| true),
+    }
+}
+
+/// Finds out whether a trial is the first one, and ends it if not. Every step is kept before the next, so
+/// that it goes on where it broke off.
+async fn settle(ctx: &Ctx, trial: &Trial) -> Result<(), WorkError> {
+    let id = &trial.subscription;
     let seen = match ctx.stripe.get_trial(id).await {
         Ok(seen) => Some(seen),
         Err(StripeError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    if trial.state == TrialState::Unchecked && judge(ctx, &trial, seen.as_ref()).await? {
+    if trial.state == TrialState::Unchecked && judge(ctx, trial, seen.as_ref()).await? {
         return Ok(());
     }
     // Whoever was faster, here or in Stripe's dashboard, has ended it already.
     if seen.as_ref().is_some_and(TrialSubscription::is_running) {
-        ctx.stripe.end_trial(id).await?;
+        ctx.stripe.end_trial(id, trial.attempts).await?;
     }
     let lives = seen.is_some_and(|seen| !seen.is_over());
-    end(ctx, &trial, lives).await
+    end(ctx, trial, lives).await
 }
 
 /// Keeps who uses the trial, and says whether it is the first one of all of them. One that was over before
@@ -130,14 +135,20 @@ async fn end(ctx: &Ctx, trial: &Trial, lives: bool) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// Leaves a trial for later.
-async fn defer(ctx: &Ctx, id: &StripeSubscriptionId, error: &StripeError) -> Result<(), WorkError> {
+/// Leaves a trial for later. What Stripe has refused or failed at it is asked anew. Where it has not said, the
+/// trial may have ended: it is asked under the same key then, and so that is no attempt.
+async fn defer(ctx: &Ctx, trial: &Trial, error: &StripeError) -> Result<(), WorkError> {
     let now = ctx.clock.now();
-    let mut tx = ctx.db.begin().await?;
-    let attempts = find_trial(&mut tx, id).await?.map_or(0, |trial| trial.attempts);
-    let due_at = send_again_at(now, attempts.saturating_add(1));
+    let (attempts, due_at) = if error.is_saved() {
+        let attempts = trial.attempts.saturating_add(1);
+        (attempts, send_again_at(now, attempts))
+    } else {
+        (trial.attempts, now + UNANSWERED)
+    };
+    let id = &trial.subscription;
     let error = in_one_line(error);
-    defer_trial(&mut tx, id, due_at, &error).await?;
+    let mut tx = ctx.db.begin().await?;
+    defer_trial(&mut tx, id, attempts, due_at, &error).await?;
     tx.commit().await?;
     tracing::warn!(
         stripe.subscription_id = %id, error,

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rolecall_db::{
     Connection,
     audit::{AuditLine, insert_audit_line},
-    checkout_clicks::note_click,
+    checkout_clicks::{forget_click, note_click},
     checkout_sessions::{find_checkout, insert_checkout},
     customers::find_customer_of,
     members::find_member,
@@ -63,10 +63,17 @@ struct Prepared {
     plan: PlanSlug,
     trial_days: u32,
     session: NewCheckoutSession,
+    click: Click,
     idempotency_key: String,
 }
 
-/// Opens a session. The same click twice opens the same one.
+/// The first of the clicks that mean one purchase.
+struct Click {
+    order_hash: Vec<u8>,
+    at: DateTime<Utc>,
+}
+
+/// Opens a session. The same click twice opens the same one, unless Stripe has refused it or failed at it.
 pub(crate) async fn start(
     state: &State,
     trace: &Trace,
@@ -95,7 +102,13 @@ async fn open(state: &State, signed_in: SignedIn, order: Order<'_>) -> Result<St
                 forget_customer(state, signed_in.member_id, &customer).await?;
                 continue;
             }
-            (opened, _) => opened.map_err(in_words_of_a_buyer)?,
+            (Err(error), _) => {
+                if error.is_saved() {
+                    forget(state, signed_in.member_id, &prepared.click).await?;
+                }
+                return Err(in_words_of_a_buyer(error));
+            }
+            (Ok(session), _) => session,
         };
         let url = session.url.as_deref().and_then(|url| Url::parse(url).ok());
         let url =
@@ -113,6 +126,14 @@ async fn open(state: &State, signed_in: SignedIn, order: Order<'_>) -> Result<St
         "opening a Checkout Session",
         "Stripe knows none of the person's customers",
     ))
+}
+
+/// The next click is another purchase: Stripe would answer this one as before, whatever has been mended.
+async fn forget(state: &State, member_id: MemberId, click: &Click) -> Result<(), ApiError> {
+    let mut tx = state.database.begin().await?;
+    forget_click(&mut tx, member_id, &click.order_hash, click.at).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn prepare(
@@ -152,6 +173,10 @@ async fn prepare(
         plan: offer.plan.slug.clone(),
         trial_days,
         session,
+        click: Click {
+            order_hash: order_hash.to_vec(),
+            at: clicked_at,
+        },
         idempotency_key,
     })
 }

@@ -489,3 +489,39 @@ async fn a_stripe_that_does_not_answer_changes_nothing() {
     );
     assert_eq!(price(&shop, &subscription), "price_month");
 }
+
+/// One attempt and all its repetitions.
+const ALL: u32 = 4;
+
+#[tokio::test]
+async fn a_change_that_stripe_failed_at_is_made_at_the_next_click() {
+    let (shop, mut browser, subscription) = member(Card::Works).await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    shop.fails(&format!("POST {path}"), 1, 500);
+    let body = to_inner(&subscription);
+    good(&browser.post(PREVIEW, &body).await);
+    let answer = browser.post(CHANGE, &body).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (503, "stripe_unavailable")
+    );
+    assert_eq!(price(&shop, &subscription), "price_month");
+    shop.advance(1);
+    good(&browser.post(CHANGE, &body).await);
+    assert_eq!(price(&shop, &subscription), "price_inner");
+    assert_eq!(shop.keys("POST", &path).len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_that_may_be_under_way_keeps_its_key() {
+    let (shop, mut browser, subscription) = member(Card::Works).await;
+    let path = format!("/v1/subscriptions/{subscription}");
+    shop.fails(&format!("POST {path}"), ALL, 409);
+    let body = to_inner(&subscription);
+    good(&browser.post(PREVIEW, &body).await);
+    assert_eq!(browser.post(CHANGE, &body).await.code(), "stripe_unavailable");
+    shop.advance(60);
+    good(&browser.post(CHANGE, &body).await);
+    assert_eq!(price(&shop, &subscription), "price_inner");
+    assert_eq!(shop.keys("POST", &path).len(), 1);
+}

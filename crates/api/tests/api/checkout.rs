@@ -3,7 +3,7 @@
 use rolecall_domain::standing::Standing;
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{TestApp, shop::Shop};
 
 #[tokio::test]
 async fn a_checkout_session_carries_who_and_what() {
@@ -86,6 +86,65 @@ async fn a_double_click_is_one_purchase() {
         .map(|request| request.key.clone())
         .collect();
     assert_eq!(keys.len(), 3, "{keys:?}");
+}
+
+const SESSIONS: &str = "/v1/checkout/sessions";
+
+#[tokio::test]
+async fn a_checkout_that_stripe_failed_at_works_at_the_next_click() {
+    let shop = Shop::open().await;
+    let mut browser = shop.app.signed_in().await;
+    shop.fails(&format!("POST {SESSIONS}"), 1, 500);
+    let order = json!({"plan": "council", "price": "price_month"});
+    let answer = browser.post("/api/v1/checkout", &order).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (503, "stripe_unavailable")
+    );
+    shop.advance(1);
+    // A double click is one purchase after a failure, too.
+    let mut twin = browser.clone();
+    let (first, second) = tokio::join!(
+        browser.post("/api/v1/checkout", &order),
+        twin.post("/api/v1/checkout", &order)
+    );
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 201));
+    assert_eq!(first.json(), second.json());
+    assert_eq!(shop.keys("POST", SESSIONS).len(), 2);
+}
+
+#[tokio::test]
+async fn a_price_that_was_refused_and_is_sold_again_is_bought_at_the_next_click() {
+    let shop = Shop::open().await;
+    let mut browser = shop.app.signed_in().await;
+    let order = json!({"plan": "council", "price": "price_month"});
+    let sell = |active: bool| {
+        shop.stripe
+            .with(|world| world.prices.get_mut("price_month").unwrap().active = active);
+    };
+    sell(false);
+    assert_eq!(
+        browser.post("/api/v1/checkout", &order).await.code(),
+        "price_gone"
+    );
+    sell(true);
+    shop.advance(1);
+    let answer = browser.post("/api/v1/checkout", &order).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_checkout_that_may_be_under_way_is_the_same_at_the_next_click() {
+    let shop = Shop::open().await;
+    let mut browser = shop.app.signed_in().await;
+    shop.fails(&format!("POST {SESSIONS}"), 4, 409);
+    let order = json!({"plan": "council", "price": "price_month"});
+    let answer = browser.post("/api/v1/checkout", &order).await;
+    assert_eq!(answer.code(), "stripe_unavailable");
+    shop.advance(60);
+    let answer = browser.post("/api/v1/checkout", &order).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(shop.keys("POST", SESSIONS).len(), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `checkout_clicks`: clicks that come close together are one.
 
 use chrono::TimeDelta;
-use rolecall_db::checkout_clicks::note_click;
+use rolecall_db::checkout_clicks::{forget_click, note_click};
 
 use crate::support::{TestDb, at, person};
 
@@ -40,6 +40,25 @@ async fn clicks_of_the_day_before_are_forgotten() {
         .await
         .unwrap();
     assert_eq!(left, [b"b", b"c"]);
+}
+
+#[tokio::test]
+async fn a_click_that_is_forgotten_is_followed_by_a_first_one() {
+    let db = TestDb::new().await;
+    let mut tx = db.begin().await;
+    let (one, other) = (person(&mut tx, 1).await, person(&mut tx, 2).await);
+    for (member_id, order) in [(one, b"a"), (one, b"b"), (other, b"a")] {
+        note_click(&mut tx, member_id, order, SAME, at(1)).await.unwrap();
+    }
+    forget_click(&mut tx, one, b"a", at(1)).await.unwrap();
+    for (member_id, order, first) in [(one, b"a", 2), (one, b"b", 1), (other, b"a", 1)] {
+        let noted = note_click(&mut tx, member_id, order, SAME, at(2)).await.unwrap();
+        assert_eq!(noted, at(first), "{order:?}");
+    }
+    // Somebody who is late forgets only what they mean.
+    forget_click(&mut tx, one, b"a", at(1)).await.unwrap();
+    let noted = note_click(&mut tx, one, b"a", SAME, at(3)).await.unwrap();
+    assert_eq!(noted, at(2));
 }
 
 #[tokio::test]

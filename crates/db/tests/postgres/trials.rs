@@ -53,11 +53,11 @@ async fn a_trial_is_due_until_it_is_settled_and_kept_once() {
     set_trial_state(&mut tx, &parse("sub_2"), TrialState::Refused, at(21))
         .await
         .unwrap();
-    defer_trial(&mut tx, &parse("sub_2"), at(60), "Stripe is away")
+    defer_trial(&mut tx, &parse("sub_2"), 1, at(60), "Stripe is away")
         .await
         .unwrap();
     // What is settled is not put off.
-    defer_trial(&mut tx, &parse("sub_1"), at(60), "late")
+    defer_trial(&mut tx, &parse("sub_1"), 1, at(60), "late")
         .await
         .unwrap();
     assert_eq!(

@@ -12,6 +12,8 @@ pub struct Refusal {
     decline_code: Option<&'static str>,
     param: Option<String>,
     message: String,
+    /// No endpoint had begun.
+    early: bool,
 }
 
 impl Refusal {
@@ -24,7 +26,14 @@ impl Refusal {
             decline_code: None,
             param: None,
             message: message.into(),
+            early: false,
         }
+    }
+
+    /// The same, before any endpoint has begun: the parameters are no good by themselves.
+    #[must_use]
+    pub fn early(self) -> Self {
+        Self { early: true, ..self }
     }
 
     /// 400 for an object named by a parameter that does not exist.
@@ -46,6 +55,7 @@ impl Refusal {
         Self::invalid(format!("Missing required param: {param}."))
             .code("parameter_missing")
             .param(param)
+            .early()
     }
 
     /// 402 for a card that the bank refuses.
@@ -137,6 +147,16 @@ impl Refusal {
     /// The HTTP status.
     pub fn http_status(&self) -> u16 {
         self.status
+    }
+
+    /// Whether the answer is saved under the call's idempotency key. Stripe's reference: "saves the resulting
+    /// status code and body of the first request made for any given idempotency key, regardless of whether it
+    /// succeeds or fails", including 500s; but not "if incoming parameters fail validation, or the request
+    /// conflicts with another request that's executing concurrently". Its guide to errors adds that limits
+    /// (429) and missing keys (401) come before. Which refusals are validation it does not list: here it is
+    /// what can be told without a look at the account.
+    pub fn is_saved(&self) -> bool {
+        !self.early && !matches!(self.status, 401 | 409 | 429)
     }
 
     /// Stripe's code, where there is one.

@@ -43,7 +43,8 @@ pub struct RequestFault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
-    /// An error in Stripe's shape.
+    /// An error in Stripe's shape. One of an endpoint is saved under the idempotency key of the call, as
+    /// any answer is; limits, keys and gateways stand before the endpoints unless the call takes effect.
     Status {
         /// The HTTP status.
         status: u16,

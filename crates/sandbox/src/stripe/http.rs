@@ -145,10 +145,14 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
             retry_after,
             applied,
         }) => {
-            if applied {
-                serve();
-            }
-            let answer = Answer::refusal(&Refusal::fault(status), &call.request_id);
+            let keys = &state.shared.secret_keys;
+            let answer = if fails_within(status, applied) {
+                state
+                    .shared
+                    .with(|world| api::fail(world, call, keys, status, applied))
+            } else {
+                Answer::refusal(&Refusal::fault(status), &call.request_id)
+            };
             Some(Reply {
                 retry_after,
                 ..answer.into()
@@ -197,6 +201,12 @@ async fn reply(state: &State, call: &Call, fault: Option<FaultKind>) -> Option<R
             Some(early.unwrap_or_else(serve).into())
         }
     }
+}
+
+/// Whether the endpoint fails that was called, and not what stands before it: the limits, the keys, a gateway.
+/// What has taken effect has reached its endpoint.
+fn fails_within(status: u16, applied: bool) -> bool {
+    applied || !matches!(status, 401 | 403 | 409 | 429 | 502..)
 }
 
 /// An object with another status; anything else is left as it is.

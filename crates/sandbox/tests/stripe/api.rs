@@ -1,7 +1,9 @@
 //! Keys, versions, idempotency, lists, expansion.
 
 use reqwest::Method;
+use rolecall_sandbox::stripe::PriceSeed;
 use rolecall_sandbox::stripe::world::Metadata;
+use rolecall_sandbox::stripe::world::catalog::Interval;
 use rolecall_sandbox::stripe::world::customer::Card;
 use serde_json::Value;
 
@@ -232,6 +234,30 @@ async fn a_refused_call_can_be_corrected_under_the_same_key() {
     };
     assert_eq!(answer(create("nam")).await.0, 400);
     assert_eq!(answer(create("name")).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_the_account_refuses_is_refused_for_good_under_the_same_key() {
+    let fixture = Fixture::start().await;
+    let subscription = subscribe(&fixture, 1).remove(0);
+    let item = fixture.stripe.object(&subscription).unwrap()["items"]["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/v1/subscriptions/{subscription}");
+    let change = |key: &'static str| {
+        let request = fixture
+            .request(Method::POST, &path)
+            .header("idempotency-key", key);
+        request.form(&[("items[0][id]", item.as_str()), ("items[0][price]", "price_late")])
+    };
+    assert_eq!(answer(change("key-1")).await.0, 400);
+    let seed = PriceSeed::usd("price_late", "Late", 900, Some(Interval::Month));
+    fixture.stripe.seed_price(&seed);
+    let again = change("key-1").send().await.unwrap();
+    assert_eq!(again.status(), 400);
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+    assert_eq!(answer(change("key-2")).await.0, 200);
 }
 
 #[tokio::test]

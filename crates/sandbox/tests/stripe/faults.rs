@@ -109,22 +109,59 @@ async fn a_rate_limit_is_answered_as_often_as_asked_with_its_retry_after() {
     assert_eq!(fixture.get("/v1/account").await.0, 200);
 }
 
+/// Posts a customer under a key, and says how that was answered and whether the answer was a saved one.
+async fn create(fixture: &Fixture, key: &str) -> (u16, bool) {
+    let request = fixture
+        .request(Method::POST, "/v1/customers")
+        .header("idempotency-key", key);
+    let response = request.send().await.unwrap();
+    let is_saved = response.headers().contains_key("idempotent-replayed");
+    (response.status().as_u16(), is_saved)
+}
+
 #[tokio::test]
-async fn a_call_may_take_effect_although_its_answer_is_lost_and_its_key_saves_it() {
+async fn an_endpoint_that_fails_fails_the_same_under_the_same_key() {
+    for applied in [true, false] {
+        let fixture = Fixture::start().await;
+        fixture.stripe.add_request_fault(once(FaultKind::Status {
+            status: 500,
+            retry_after: None,
+            applied,
+        }));
+        assert_eq!(create(&fixture, "k").await, (500, false));
+        assert_eq!(create(&fixture, "k").await, (500, true));
+        let made = fixture.stripe.read(|world| world.customers.rows().len());
+        assert_eq!(made, usize::from(applied));
+        assert_eq!(create(&fixture, "another").await, (200, false));
+    }
+}
+
+#[tokio::test]
+async fn what_stands_before_the_endpoints_saves_nothing() {
+    for status in [401, 409, 429, 502, 503] {
+        let fixture = Fixture::start().await;
+        fixture.stripe.add_request_fault(once(FaultKind::Status {
+            status,
+            retry_after: None,
+            applied: false,
+        }));
+        assert_eq!(create(&fixture, "k").await, (status, false));
+        assert_eq!(create(&fixture, "k").await, (200, false), "after {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_may_take_effect_although_it_is_never_answered_and_its_key_saves_it() {
     let fixture = Fixture::start().await;
-    let fault = FaultKind::Status {
-        status: 500,
-        retry_after: None,
-        applied: true,
-    };
+    let fault = FaultKind::Hang { applied: true };
     fixture.stripe.add_request_fault(once(fault));
-    let create = || {
-        fixture
-            .request(Method::POST, "/v1/customers")
-            .header("idempotency-key", "k")
-    };
-    assert_eq!(answer(create()).await.0, 500);
-    assert_eq!(answer(create()).await.0, 200);
+    let hanging = fixture
+        .request(Method::POST, "/v1/customers")
+        .header("idempotency-key", "k")
+        .timeout(Duration::from_millis(300))
+        .send();
+    assert!(hanging.await.unwrap_err().is_timeout());
+    assert_eq!(create(&fixture, "k").await, (200, true));
     assert_eq!(fixture.stripe.read(|world| world.customers.rows().len()), 1);
 }
 

@@ -62,7 +62,8 @@ impl Answer {
 
     /// What it tells about trying again.
     pub(crate) fn failure(&self) -> Failure {
-        Failure::refusal(self.status.as_u16(), self.should_retry(), self.retry_after())
+        let should_retry = self.should_retry().or(self.is_saved_one().then_some(false));
+        Failure::refusal(self.status.as_u16(), should_retry, self.retry_after())
     }
 
     /// `Retry-After` in seconds. Stripe does not send dates.
@@ -110,6 +111,11 @@ impl Answer {
 
     fn should_retry(&self) -> Option<bool> {
         self.text("stripe-should-retry")?.parse().ok()
+    }
+
+    /// Whether it is the answer to an earlier call under the same idempotency key, which it always will be.
+    fn is_saved_one(&self) -> bool {
+        self.text("idempotent-replayed") == Some("true")
     }
 
     fn text(&self, header: &str) -> Option<&str> {

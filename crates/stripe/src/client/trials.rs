@@ -24,14 +24,18 @@ impl Client {
         self.transport.send(&call).await
     }
 
-    /// Ends a trial now: the first period begins and is charged. Once for each subscription.
-    pub async fn end_trial(&self, id: &StripeSubscriptionId) -> Result<Subscription, StripeError> {
+    /// Ends a trial now: the first period begins and is charged. Once for each number of the attempt.
+    pub async fn end_trial(
+        &self,
+        id: &StripeSubscriptionId,
+        attempt: i32,
+    ) -> Result<Subscription, StripeError> {
         let request = UpdateSubscription::new(id.as_str()).trial_end(UpdateSubscriptionTrialEnd::Now);
         let call = Call::write(
             "POST /v1/subscriptions/{id}",
             format!("the trial of subscription {id}"),
             &request,
-            &format!("end-trial-{id}"),
+            &format!("end-trial-{id}-{attempt}"),
         )?;
         self.transport.send(&call).await
     }

@@ -266,6 +266,43 @@ async fn what_is_wrong_with_stripe_is_told_until_a_call_works() {
     }
 }
 
+/// S10.
+#[tokio::test]
+async fn what_stripe_says_again_to_the_same_key_is_told_from_what_may_have_happened() {
+    for (reply, is_saved) in [
+        (Reply::status(400, &refusal("", "no")), true),
+        (Reply::status(402, &refusal("card_declined", "no")), true),
+        (Reply::status(404, &refusal("resource_missing", "none")), true),
+        (Reply::status(500, "{}"), true),
+        (Reply::status(503, "{}"), true),
+        (Reply::status(401, "{}"), false),
+        (
+            Reply::status(409, &refusal("idempotency_key_in_use", "busy")),
+            false,
+        ),
+        (Reply::status(429, "{}"), false),
+        (Reply::ok("<html>"), false),
+        (Reply::Drop, false),
+        (Reply::Hang, false),
+    ] {
+        let stripe = FakeStripe::start(vec![reply]);
+        let mut config = stripe.config();
+        config.retry.retries = 0;
+        config.request_timeout = Duration::from_millis(300);
+        let error = get(&Client::new(config).unwrap()).await.unwrap_err();
+        assert_eq!(error.is_saved(), is_saved, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_stripe_has_saved_is_not_asked_for_again() {
+    let saved = Reply::status(500, "{}").with("idempotent-replayed", "true");
+    let stripe = FakeStripe::start(vec![Reply::status(500, "{}"), saved, Reply::ok(SUBSCRIPTION)]);
+    let error = get(&stripe.client()).await.unwrap_err();
+    assert!(error.is_transient() && error.is_saved(), "{error}");
+    assert_eq!(stripe.asked().len(), 2);
+}
+
 #[tokio::test]
 async fn stripe_knows_best_whether_to_try_again() {
     let stripe = FakeStripe::start(vec![Reply::status(500, "").with("stripe-should-retry", "false")]);

@@ -1,6 +1,8 @@
 //! B11: one trial of a plan for each Discord account and each card. Which card it is shows after the
 //! purchase: a second trial is ended at once, once, whoever dies on the way.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use rolecall_domain::{ids::StripeCheckoutSessionId, standing::Standing};
 use rolecall_sandbox::stripe::{
@@ -188,6 +190,38 @@ async fn a_refusal_survives_a_stripe_that_does_not_take_it() {
     let ends = world.ends_of(&subscription);
     world.sweep().await;
     assert_eq!((world.told().await, world.ends_of(&subscription)), (1, ends));
+}
+
+#[tokio::test]
+async fn an_end_that_stripe_failed_at_is_another_one_and_one_it_did_not_come_to_is_the_same() {
+    for (status, keys) in [(500, 2), (409, 1)] {
+        let world = World::start().await;
+        let (first, second) = (world.person().await, world.person().await);
+        world.trial(&first, "1111").await;
+        let session = world.open_trial(&second).await;
+        let subscription = world.try_with(&second, &session, "1111");
+        let path = format!("/v1/subscriptions/{subscription}");
+        let fault = FaultKind::Status {
+            status,
+            retry_after: None,
+            applied: false,
+        };
+        world.fault(&format!("POST {path}"), 1, fault);
+        world.come_back(&session).await;
+        assert_eq!(world.states().await, ["kept", "refused"]);
+
+        world.sweep().await;
+        world.follow().await;
+        assert_eq!(world.states().await, ["kept", "ended"], "after {status}");
+        assert_eq!(world.status(&subscription), "active");
+        assert_eq!(world.ends_of(&subscription), 2);
+        let requests = world.stripe.requests();
+        let ends = requests
+            .iter()
+            .filter(|request| request.method == "POST" && request.path == path);
+        let used: BTreeSet<_> = ends.map(|request| request.idempotency_key.clone()).collect();
+        assert_eq!(used.len(), keys, "{used:?}");
+    }
 }
 
 #[tokio::test]

@@ -51,25 +51,24 @@ pub(crate) async fn make_change(
     let changed = state
         .stripe
         .change_subscription(&planned.change(prorated_at), &key(&planned, prorated_at))
-        .await
-        .map_err(in_words_of_a_buyer);
+        .await;
     if let Err(error) = changed {
-        forget(state, &planned, &error).await?;
-        return Err(error);
+        if error.is_saved() {
+            forget(state, &planned).await?;
+        }
+        return Err(in_words_of_a_buyer(error));
     }
     keep(state, signed_in, &planned, &quote).await?;
     hints::subscription_changed(state, trace, planned.subscription).await;
     Ok(quote)
 }
 
-/// Forgets the preview if the card was refused: Stripe would repeat that answer to the same request, whatever
-/// card is on file by then.
-async fn forget(state: &State, planned: &Planned, error: &ApiError) -> Result<(), ApiError> {
-    if matches!(error, ApiError::CardDeclined | ApiError::PaymentUnconfirmed) {
-        let mut tx = state.database.begin().await?;
-        delete_change_preview(&mut tx, &planned.subscription).await?;
-        tx.commit().await?;
-    }
+/// Forgets the preview, and so the key: Stripe would repeat its answer to the same request, whatever card is on
+/// file by then and whatever else has been mended.
+async fn forget(state: &State, planned: &Planned) -> Result<(), ApiError> {
+    let mut tx = state.database.begin().await?;
+    delete_change_preview(&mut tx, &planned.subscription).await?;
+    tx.commit().await?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! The service before a simulated Stripe that sells what the service does.
 
+use std::collections::BTreeSet;
+
 use rolecall_db::{
     customers::upsert_customer,
     subscriptions::{SubscriptionRead, insert_subscription, set_standing},
@@ -9,6 +11,7 @@ use rolecall_sandbox::{
     clock::Clock,
     stripe::{
         Config, PriceSeed, Simulator,
+        faults::{FaultKind, RequestFault},
         world::{Metadata, catalog::Interval, customer::Card},
     },
 };
@@ -99,6 +102,30 @@ impl Shop {
             .unwrap();
         tx.commit().await.unwrap();
         id
+    }
+
+    /// The next so many of these requests are answered with this status, and have no effect.
+    pub(crate) fn fails(&self, request: &str, times: u32, status: u16) {
+        self.stripe.add_request_fault(RequestFault {
+            path_contains: Some(request.to_owned()),
+            times: Some(times),
+            fault: FaultKind::Status {
+                status,
+                retry_after: None,
+                applied: false,
+            },
+        });
+    }
+
+    /// The idempotency keys of the requests of this kind.
+    pub(crate) fn keys(&self, method: &str, path: &str) -> BTreeSet<String> {
+        let requests = self.stripe.requests();
+        let of_kind = requests
+            .iter()
+            .filter(|request| request.method == method && request.path == path);
+        of_kind
+            .filter_map(|request| request.idempotency_key.clone())
+            .collect()
     }
 
     /// An object as Stripe shows it.

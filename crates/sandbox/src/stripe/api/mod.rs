@@ -61,6 +61,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn of(value: &Value) -> Self {
+        Self {
+            status: 200,
+            body: json::pretty(value),
+            replayed: None,
+        }
+    }
+
     /// A refusal as an answer.
     pub fn refusal(refusal: &Refusal, request_id: &str) -> Self {
         let body = json::pretty(&refusal.json(request_id));
@@ -74,13 +82,26 @@ impl Answer {
 
 /// Serves a call.
 pub fn answer(world: &mut World, call: &Call, keys: &[String]) -> Answer {
-    match serve(world, call, keys) {
-        Ok(answer) => answer,
-        Err(refusal) => Answer::refusal(&refusal, &call.request_id),
-    }
+    serve(world, call, keys, perform).unwrap_or_else(|refusal| Answer::refusal(&refusal, &call.request_id))
 }
 
-fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refusal> {
+/// Serves a call whose endpoint begins and then fails with `status`, with or without an effect.
+pub fn fail(world: &mut World, call: &Call, keys: &[String], status: u16, applied: bool) -> Answer {
+    let endpoint = |world: &mut World, call: &Call, params: &Params, version: &str| {
+        if applied {
+            perform(world, call, params, version)?;
+        }
+        Err(Refusal::fault(status))
+    };
+    serve(world, call, keys, endpoint).unwrap_or_else(|refusal| Answer::refusal(&refusal, &call.request_id))
+}
+
+fn serve(
+    world: &mut World,
+    call: &Call,
+    keys: &[String],
+    endpoint: impl FnOnce(&mut World, &Call, &Params, &str) -> Result<Value, Refusal>,
+) -> Result<Answer, Refusal> {
     gate::authorize(&call.credentials, keys)?;
     let version = call.credentials.version.as_deref().unwrap_or(API_VERSION);
     gate::check_version(version)?;
@@ -91,7 +112,7 @@ fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refu
         .as_deref()
         .filter(|_| call.method == "POST");
     let Some(key) = key else {
-        return Ok(perform(world, call, &params, version));
+        return endpoint(world, call, &params, version).map(|value| Answer::of(&value));
     };
     if key.is_empty() || key.chars().count() > 255 {
         let message = "Idempotency keys must be between 1 and 255 characters long.";
@@ -113,9 +134,13 @@ fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refu
              Try using a key other than '{key}' if you meant to execute a different request."
         ))),
         None => {
-            let answer = perform(world, call, &params, version);
-            // A call that was refused before anything began is not kept: it may be corrected and sent again.
-            if answer.status < 400 || answer.status == 402 {
+            let result = endpoint(world, call, &params, version);
+            let is_saved = result.as_ref().err().is_none_or(Refusal::is_saved);
+            let answer = match result {
+                Ok(value) => Answer::of(&value),
+                Err(refusal) => Answer::refusal(&refusal, &call.request_id),
+            };
+            if is_saved {
                 let (status, body) = (answer.status, answer.body.clone());
                 let saved = SavedAnswer {
                     question,
@@ -131,7 +156,7 @@ fn serve(world: &mut World, call: &Call, keys: &[String]) -> Result<Answer, Refu
     }
 }
 
-fn perform(world: &mut World, call: &Call, params: &Params, version: &str) -> Answer {
+fn perform(world: &mut World, call: &Call, params: &Params, version: &str) -> Result<Value, Refusal> {
     let idempotency_key = call.credentials.idempotency_key.clone();
     world.cause = Cause {
         request: Some(call.request_id.clone()),
@@ -146,14 +171,7 @@ fn perform(world: &mut World, call: &Call, params: &Params, version: &str) -> An
         Ok(value)
     });
     world.cause = Cause::default();
-    match result {
-        Ok(value) => Answer {
-            status: 200,
-            body: json::pretty(&value),
-            replayed: None,
-        },
-        Err(refusal) => Answer::refusal(&refusal, &call.request_id),
-    }
+    result
 }
 
 /// The test clock of the customer whom a call is about: named by the path, or by a parameter.
@@ -201,7 +219,7 @@ fn route(world: &mut World, call: &Call, params: &Params) -> Result<Value, Refus
              https://support.stripe.com/.",
             call.path
         );
-        Err(Refusal::invalid(message).status(404))
+        Err(Refusal::invalid(message).status(404).early())
     })
 }
 

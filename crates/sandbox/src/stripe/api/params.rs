@@ -45,7 +45,7 @@ impl Params {
             (Some((_, Node::Text(old))), true) => value.clone_into(old),
             (Some((_, Node::Branch(branch))), false) => branch.insert(rest, value, key)?,
             (Some(_), _) => {
-                return Err(Refusal::invalid(format!("Invalid object: {key} was given twice")).param(key));
+                return Err(invalid(format!("Invalid object: {key} was given twice")).param(key));
             }
         }
         Ok(())
@@ -72,15 +72,11 @@ impl Params {
             [] => Ok(()),
             [one] => {
                 let message = format!("Received unknown parameter: {one}");
-                Err(Refusal::invalid(message)
-                    .code("parameter_unknown")
-                    .param(one.clone()))
+                Err(invalid(message).code("parameter_unknown").param(one.clone()))
             }
             [first, ..] => {
                 let message = format!("Received unknown parameters: {}", unknown.join(", "));
-                Err(Refusal::invalid(message)
-                    .code("parameter_unknown")
-                    .param(first.clone()))
+                Err(invalid(message).code("parameter_unknown").param(first.clone()))
             }
         }
     }
@@ -154,9 +150,7 @@ impl Params {
                  parameter; however '{name}' cannot be unset. You should remove '{name}' from your request \
                  or supply a non-empty value."
             );
-            return Err(Refusal::invalid(message)
-                .code("parameter_invalid_empty")
-                .param(name));
+            return Err(invalid(message).code("parameter_invalid_empty").param(name));
         }
         self.text(path)
             .ok_or_else(|| Refusal::required(&bracketed_path(path)))
@@ -170,9 +164,7 @@ impl Params {
         let name = bracketed_path(path);
         let refusal = || {
             let message = format!("Invalid integer: {text}");
-            Refusal::invalid(message)
-                .code("parameter_invalid_integer")
-                .param(name)
+            invalid(message).code("parameter_invalid_integer").param(name)
         };
         text.parse().map(Some).map_err(|_| refusal())
     }
@@ -190,7 +182,7 @@ impl Params {
             return Ok(Some(number));
         };
         let message = format!("This value must be {bound}.");
-        Err(Refusal::invalid(message)
+        Err(invalid(message)
             .code("parameter_invalid_integer")
             .param(bracketed_path(path)))
     }
@@ -201,9 +193,7 @@ impl Params {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(other) => {
-                Err(Refusal::invalid(format!("Invalid boolean: {other}")).param(bracketed_path(path)))
-            }
+            Some(other) => Err(invalid(format!("Invalid boolean: {other}")).param(bracketed_path(path))),
         }
     }
 
@@ -218,7 +208,7 @@ impl Params {
         let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
         let name = bracketed_path(path);
         let message = format!("Invalid {name}: must be one of {}", all.join(", "));
-        Err(Refusal::invalid(message).param(name))
+        Err(invalid(message).param(name))
     }
 
     /// The elements of a list that are texts.
@@ -269,7 +259,7 @@ impl Params {
         }
         if metadata.len() > 50 {
             let message = "Metadata can have at most 50 keys.";
-            return Err(Refusal::invalid(message).param(bracketed_path(path)));
+            return Err(invalid(message).param(bracketed_path(path)));
         }
         Ok(())
     }
@@ -312,22 +302,27 @@ impl Params {
     }
 }
 
+/// A refusal of what was sent, whatever the account holds.
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::invalid(message).early()
+}
+
 fn check_metadata(key: &str, value: &str, path: &str) -> Result<(), Refusal> {
     let param = bracketed(&[path, key]);
     if key.chars().count() > 40 {
         let message = format!("Metadata keys can have up to 40 characters: '{key}' is too long.");
-        return Err(Refusal::invalid(message).param(param));
+        return Err(invalid(message).param(param));
     }
     if value.chars().count() > 500 {
         let message =
             format!("Metadata values can have up to 500 characters: the value of '{key}' is too long.");
-        return Err(Refusal::invalid(message).param(param));
+        return Err(invalid(message).param(param));
     }
     Ok(())
 }
 
 fn segments(key: &str) -> Result<Vec<&str>, Refusal> {
-    let refusal = || Refusal::invalid(format!("Invalid parameter name: {key}")).param(key);
+    let refusal = || invalid(format!("Invalid parameter name: {key}")).param(key);
     let (first, rest) = key.find('[').map_or((key, ""), |at| key.split_at(at));
     if first.is_empty() {
         return Err(refusal());
