@@ -28,6 +28,15 @@ const FAMILIES: [&str; 14] = [
     "v2.core.health.event_generation_failure",
 ];
 
+/// Where an event names an object instead of telling of it: a thin one beside its data, a health event inside.
+/// As it is delivered, a health event may be thin and have no data: then it hints at nothing, and the sweeps find
+/// what it is about.
+const RELATED_PATHS: [&str; 3] = [
+    "/related_object",
+    "/data/impact/related_object",
+    "/data/related_object",
+];
+
 /// Where a subscription id stands, from the object of the event.
 const SUBSCRIPTION_PATHS: [&str; 4] = [
     "/subscription",
@@ -85,14 +94,14 @@ fn subjects_of(event: &Value) -> Subjects {
         return Subjects::default();
     };
     let mut subjects = Subjects::default();
-    // A thin event names its object beside the data; a health event inside.
-    for path in ["/data/object", "/related_object", "/data/related_object"] {
+    if let Some(object) = event.pointer("/data/object") {
+        subjects.add_object(object, family);
+    }
+    for path in RELATED_PATHS {
         if let Some(object) = event.pointer(path) {
             subjects.add_object(object, family);
+            keep_text(&mut subjects.related, reference(event, path));
         }
-    }
-    for path in ["/related_object", "/data/related_object"] {
-        keep_text(&mut subjects.related, reference(event, path));
     }
     subjects
 }
@@ -336,6 +345,11 @@ mod tests {
             (
                 "v1.customer.subscription.updated",
                 json!({"related_object": {"id": "sub_1", "type": "subscription", "url": "/v1/subscriptions/sub_1"}}),
+            ),
+            (
+                "v2.core.health.event_generation_failure.resolved",
+                json!({"data": {"impact": {"event": "customer.subscription.updated",
+                    "related_object": {"id": "sub_1", "type": "subscription"}}}}),
             ),
             (
                 "v2.core.health.event_generation_failure.resolved",
