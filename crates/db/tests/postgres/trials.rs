@@ -56,6 +56,10 @@ async fn a_trial_is_due_until_it_is_settled_and_kept_once() {
     defer_trial(&mut tx, &parse("sub_2"), 1, at(60), "Stripe is away")
         .await
         .unwrap();
+    // Who began earlier and comes later takes nothing back.
+    defer_trial(&mut tx, &parse("sub_2"), 0, at(60), "Stripe is away")
+        .await
+        .unwrap();
     // What is settled is not put off.
     defer_trial(&mut tx, &parse("sub_1"), 1, at(60), "late")
         .await
