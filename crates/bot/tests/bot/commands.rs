@@ -268,7 +268,7 @@ async fn who_is_not_there_is_waited_for() {
 /// A token as the api gets it when somebody signs in.
 async fn access_token(rig: &Rig, who: u64) -> String {
     let http = reqwest::Client::builder()
-        .user_agent("test")
+        .user_agent("DiscordBot (https://test.example, 1)")
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();
