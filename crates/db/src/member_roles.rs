@@ -146,11 +146,12 @@ pub async fn list_roles_in(
         .collect()
 }
 
-/// The roles that somebody has of us or is to have, whatever the catalog says.
+/// The roles that somebody has of us or is to have, whatever the catalog says, in order.
 pub async fn list_roles_of_ours(conn: &mut Connection) -> Result<Vec<GuildRole>, DbError> {
     let rows = sqlx::query!(
         "SELECT DISTINCT guild_id, role_id FROM member_roles
-         WHERE provenance IS DISTINCT FROM 'foreign' AND (desired OR observed IS DISTINCT FROM false)"
+         WHERE provenance IS DISTINCT FROM 'foreign' AND (desired OR observed IS DISTINCT FROM false)
+         ORDER BY guild_id, role_id"
     )
     .fetch_all(conn)
     .await?;

@@ -60,6 +60,18 @@ impl World {
             .unwrap();
     }
 
+    /// The same, told when `before` was and heard only now.
+    async fn observe_late(&self, server: GuildObserved, before: &Attempt) {
+        let late = Attempt {
+            enqueued_at: before.enqueued_at,
+            ..self.attempt()
+        };
+        let ctx = Arc::clone(&self.worker);
+        handlers::discord_events::guild_observed(ctx, server, late)
+            .await
+            .unwrap();
+    }
+
     async fn breakers(&self) -> usize {
         let mut tx = self.worker.db.begin().await.unwrap();
         list_breakers(&mut tx, guild()).await.unwrap().len()
@@ -533,14 +545,7 @@ async fn that_a_session_began_anew_counts_even_if_a_newer_look_was_quicker() {
     let before = world.attempt();
     world.advance(TimeDelta::seconds(1));
     world.observe(server(9, false, ENOUGH)).await;
-    let late = Attempt {
-        enqueued_at: before.enqueued_at,
-        ..world.attempt()
-    };
-    let ctx = Arc::clone(&world.worker);
-    handlers::discord_events::guild_observed(ctx, server(9, true, ENOUGH), late)
-        .await
-        .unwrap();
+    world.observe_late(server(9, true, ENOUGH), &before).await;
     world.settle().await;
     assert_eq!(world.roles(&person), [member_role()].into());
 }
@@ -555,14 +560,7 @@ async fn an_older_look_at_a_server_closes_nothing() {
     let before = world.attempt();
     world.advance(TimeDelta::seconds(1));
     world.observe(server(6, false, ENOUGH)).await;
-    let late = Attempt {
-        enqueued_at: before.enqueued_at,
-        ..world.attempt()
-    };
-    let ctx = Arc::clone(&world.worker);
-    handlers::discord_events::guild_observed(ctx, server(9, false, ENOUGH), late)
-        .await
-        .unwrap();
+    world.observe_late(server(9, false, ENOUGH), &before).await;
     assert_eq!(world.breakers().await, 1);
 }
 
